@@ -1,0 +1,1 @@
+"""One file per source; each yields what the source said, unchanged."""

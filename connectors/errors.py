@@ -1,0 +1,39 @@
+"""What can go wrong at a source.
+
+- `ConnectorError`: anything a source did wrong; carries `source`, `url`, `status`.
+    - `TransientError`: may work later; the policy object retries it.
+    - `PermanentError`: will not work by itself.
+        - `AuthError`: a key is missing or was rejected.
+        - `NotFound`: the source has no such thing.
+        - `SchemaDrift`: a response or a file lacks a field that we need.
+"""
+
+
+class ConnectorError(Exception):
+    """A source could not give what was asked; `url` (or a file's name) never holds a secret."""
+
+    def __init__(self, message: str, *, source: str, url: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.source = source
+        self.url = url
+        self.status = status
+
+
+class TransientError(ConnectorError):
+    """A time-out, a 5xx or a 429: the same request may work later."""
+
+
+class PermanentError(ConnectorError):
+    """The same request will fail again."""
+
+
+class AuthError(PermanentError):
+    """A key is missing or was rejected."""
+
+
+class NotFound(PermanentError):
+    """The source has no such thing."""
+
+
+class SchemaDrift(PermanentError):
+    """A response, or a file's header, lacks a field that we need."""

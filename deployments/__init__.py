@@ -1,0 +1,1 @@
+"""Every way to run mediateca: the command line, catalogues, Prefect deployments, the sandbox."""

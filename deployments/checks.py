@@ -1,0 +1,86 @@
+"""What `mediateca doctor` looks at."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from tasks.settings import home, shipped
+
+_PACKAGES = ("deltalake", "duckdb", "polars", "prefect", "pyarrow", "sentence-transformers", "torch")
+_LOW_DISK_BYTES = 5 << 30
+
+
+def run_checks() -> list[dict[str, Any]]:
+    """One row per check: what was found, and what to do where it is not enough."""
+    return [_python(), *map(_package, _PACKAGES), _fastapi(), _weights(), _home(), _disk(), _real_data(), _server(), _catalogues()]
+
+
+def _row(check: str, state: str, found: str, hint: str = "") -> dict[str, Any]:
+    return {"check": check, "state": state, "found": found, "hint": hint}
+
+
+def _python() -> dict[str, Any]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info >= (3, 11)
+    return _row("python", "ok" if ok else "fail", found, "" if ok else "mediateca needs Python 3.11 or newer")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(name: str) -> dict[str, Any]:
+    found = _version(name)
+    return _row(name, "ok" if found else "fail", found or "not installed", "" if found else "run `make` in the checkout")
+
+
+def _fastapi() -> dict[str, Any]:
+    found = _version("fastapi") or "0"
+    ok = tuple(int(part) for part in found.split(".")[:2]) < (0, 150)
+    return _row("fastapi", "ok" if ok else "fail", found, "" if ok else "Prefect 3.8 needs fastapi<0.150: pip install 'fastapi<0.150'")
+
+
+def _weights() -> dict[str, Any]:
+    from featurizers.base import NoWeights
+    from featurizers.minilm import weights_digest
+
+    try:
+        return _row("weights minilm", "ok", f"sha256 {weights_digest()}")
+    except NoWeights as exc:
+        return _row("weights minilm", "warn", "not installed: rows get the reason no_weights", str(exc))
+
+
+def _home() -> dict[str, Any]:
+    place = home()
+    there = next(p for p in (place, *place.parents) if p.exists())
+    ok = os.access(there, os.W_OK)
+    return _row("MEDIATECA_HOME", "ok" if ok else "fail", str(place), "" if ok else "cannot be written; set MEDIATECA_HOME")
+
+
+def _disk() -> dict[str, Any]:
+    place = home()
+    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    ok = free > _LOW_DISK_BYTES
+    return _row("disk", "ok" if ok else "warn", f"{free / (1 << 30):.0f} GiB free", "" if ok else "builds of real data need more")
+
+
+def _real_data() -> dict[str, Any]:
+    found = os.environ.get("MEDIATECA_REAL_DATA")
+    if found and Path(found).is_dir():
+        return _row("MEDIATECA_REAL_DATA", "ok", found)
+    return _row("MEDIATECA_REAL_DATA", "warn", found or "not set", "the catalogues films and music read their files there; demo needs none")
+
+
+def _server() -> dict[str, Any]:
+    url = os.environ.get("PREFECT_API_URL")
+    return _row("prefect server", "ok", url or "none set: `mediateca build` starts a local one while it runs")
+
+
+def _catalogues() -> dict[str, Any]:
+    return _row("catalogues", "ok", ", ".join(shipped()))

@@ -1,0 +1,445 @@
+"""The `mediateca` command. Nothing heavy is imported before a command needs it: all but `build` answer within a second."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.store import Store
+    from tasks.settings import Catalogue
+
+DONE, FAILED, USAGE, PARTIAL, BLOCKED = 0, 1, 2, 3, 4
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Build, version and release multimodal recommendation datasets.\n\n"
+    "A catalogue (`demo`, `films`, `music`, or your own YAML file) says what to build.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (a quota was used up), 4 not fit to be released.",
+)
+release_app = typer.Typer(no_args_is_help=True, help="List, compare and roll back releases.")
+app.add_typer(release_app, name="release")
+
+CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """Run the command line; errors that people can mend are one message, without a traceback."""
+    with _mendable():
+        app()
+
+
+@contextmanager
+def _mendable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop("stopped; run the same command again to go on where it ended", 130)
+    except Exception as exc:  # noqa: BLE001  the last stop: what is not ours to explain is raised again
+        code = _code_of(exc)
+        if code is None:
+            raise
+        _stop(str(exc), code)
+
+
+def _code_of(exc: Exception) -> int | None:
+    """Exit code of an error whose message says all there is to say; None for the others."""
+    # Names, not classes: importing every module that can fail would cost what the lazy imports save.
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    if "ReleaseBlocked" in names:
+        return BLOCKED
+    if names & {"StoreError", "ConnectorError", "ServerError"}:
+        return FAILED
+    if type(exc).__module__.startswith(("tasks.", "connectors.", "storage.", "deployments.")) or type(exc) is ValueError:
+        return USAGE
+    return None
+
+
+def _stop(message: str, code: int) -> None:
+    typer.secho(message, fg="red", err=True)
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
+    from storage.store import Store
+    from tasks.prepare import ensure_world
+    from tasks.settings import load_catalogue
+
+    chosen = load_catalogue(catalogue)
+    ensure_world(chosen)
+    return chosen, Store(chosen.store_url)
+
+
+def _built(catalogue: str) -> tuple["Catalogue", "Store"]:
+    chosen, store = _open(catalogue)
+    if not store.tables():
+        raise ValueError(f"nothing has been built at {store.url}; run `mediateca build {catalogue}` first")
+    return chosen, store
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)
+
+
+# --- building
+
+
+@app.command()
+def build(
+    catalogue: CatalogueArg,
+    as_json: JsonOption = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait while another build holds the store.")] = 0.0,
+    refit: Annotated[list[str] | None, typer.Option(help="Make this featurizer's frozen fit anew: tabular.")] = None,
+    keep_server: Annotated[bool, typer.Option("--keep-server", help="Leave the local Prefect server running.")] = False,
+) -> None:
+    """Bring a catalogue up to date and release it. Interrupted, run it again: it goes on where it stopped.
+
+    Example: `mediateca build demo`
+    """
+    from tasks.plan import make_plan
+    from tasks.settings import home
+
+    chosen, store = _open(catalogue)
+    if bad := set(refit or ()) - {"tabular"}:
+        raise ValueError(f"--refit {sorted(bad)[0]}: nothing is fitted there; known: tabular")
+    plan = make_plan(chosen, store)
+    if not refit and all(row["up_to_date"] for row in plan):
+        _nothing_to_do(store, plan, as_json=as_json)
+        return
+    from deployments.local_server import prefect_server
+
+    def tell(message: str) -> None:
+        typer.secho(message, err=True, dim=True)
+
+    with prefect_server(home(), keep=keep_server, tell=tell):
+        from flows.build_features import build_features
+
+        result = build_features(catalogue, wait_s=wait, quiet=as_json, refit=tuple(refit or ()))
+    if as_json:
+        _print_json(result)
+    else:
+        _say_built(catalogue, result)
+    if result["partial"]:
+        raise typer.Exit(PARTIAL)
+
+
+def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
+    from storage.releases import current_release
+    from tasks.stage import StageResult
+
+    current = current_release(store)
+    name = current.release_id if current else None
+    if as_json:
+        stages = [StageResult(stage=row["stage"]).as_json() for row in plan]
+        _print_json({"release": name, "partial": False, "stages": stages})
+    else:
+        typer.echo(f"nothing to do: release {name} is up to date")
+
+
+def _say_built(catalogue: str, result: dict[str, Any]) -> None:
+    state = " (partial: a quota was used up; run it again when it is renewed)" if result["partial"] else ""
+    typer.secho(f"release {result['release']}{state}", fg="green", bold=True)
+    typer.echo("next:")
+    typer.echo(f"  mediateca status {catalogue}")
+    typer.echo(f'  mediateca sql {catalogue} "select kind, count(*) from items group by kind"')
+    typer.echo(f"  mediateca export {catalogue} --to {catalogue}-export")
+
+
+@app.command()
+def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+    """Show what `build` would do, stage by stage, and how long it would take.
+
+    Example: `mediateca plan films`
+    """
+    from tasks.plan import make_plan
+
+    chosen, store = _open(catalogue)
+    rows = make_plan(chosen, store)
+    if as_json:
+        _print_json({"stages": rows})
+        return
+    names = ("stage", "up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate")
+    shown = [{n.replace("_", " "): row[n] for n in names} | {"after": ", ".join(row["follows"])} for row in rows]
+    _print_table(f"{chosen.catalogue}: {store.url}", shown)
+
+
+@app.command()
+def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+    """Show what the store holds: rows, values, reasons for what has none, and the current release.
+
+    Example: `mediateca status demo --json`
+    """
+    from storage.releases import current_release
+
+    chosen, store = _built(catalogue)
+    current = current_release(store)
+    name = current.release_id if current else None
+    tables = _table_status(store)
+    if as_json:
+        _print_json({"tables": tables, "release": name})
+        return
+    rows = [
+        {"table": table, "rows": t["rows"], "ok": t["ok"], "version": t["version"], "without a value": _counts(t["reasons"])}
+        for table, t in tables.items()
+    ]
+    _print_table(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", rows)
+
+
+def _counts(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+
+
+def _table_status(store: "Store") -> dict[str, dict[str, Any]]:
+    from storage.schemas import table_of
+
+    con, found = store.database(), {}
+    for name in store.tables():
+        table = table_of(name)
+        # Refused rows are values of `quarantine`; their reasons are counted all the same.
+        reason = "reason" if "reason" in table.schema.names else "null::varchar"
+        counted = con.sql(f"select {reason}, count(*) from {table.view} group by 1 order by 1").fetchall()
+        reasons = {r: n for r, n in counted if r is not None}
+        rows = sum(n for _, n in counted)
+        failed = 0 if table.kind != "keyed" else sum(reasons.values()) - reasons.get("empty", 0)
+        found[name] = {"rows": rows, "ok": rows - failed, "reasons": reasons, "version": store.version(name)}
+    return found
+
+
+# --- looking
+
+
+@app.command()
+def sql(
+    catalogue: CatalogueArg,
+    query: Annotated[str, typer.Argument(help="A DuckDB query over the views `items`, `interactions`, `features_minilm` ...")],
+    release_id: Annotated[str | None, typer.Option("--release", help="Read this release instead of now.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the tables with SQL (DuckDB); `show tables` lists them.
+
+    Example: `mediateca sql films "select title, year from items where list_contains(genres, 'film-noir') limit 5"`
+    """
+    import duckdb
+
+    from storage.releases import find_release
+
+    _, store = _built(catalogue)
+    versions = find_release(store, release_id).tables if release_id else None
+    try:
+        answer = store.database(versions).sql(query)
+        if answer is None:
+            raise ValueError("sql: that statement returns no rows; `mediateca sql` reads, it does not write")
+        rows = answer.to_arrow_table().to_pylist()
+    except duckdb.Error as exc:
+        raise ValueError(f"sql: {exc}") from exc
+    rows = [{name: dict(v) if _is_map(v) else v for name, v in row.items()} for row in rows]
+    if as_json:
+        _print_json(rows)
+    elif rows:
+        _print_table("", rows)
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, tuple) and len(v) == 2 for v in value)
+
+
+# --- releases
+
+
+@release_app.command("list")
+def release_list(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+    """List the releases, oldest first.
+
+    Example: `mediateca release list demo`
+    """
+    from dataclasses import asdict
+
+    from storage.releases import releases
+
+    _, store = _built(catalogue)
+    found = releases(store)
+    if as_json:
+        _print_json([asdict(r) for r in found])
+        return
+    _print_table(
+        "",
+        [
+            {
+                "release": r.release_id + (" (current)" if r.current else ""),
+                "state": r.state + (", partial" if r.partial else ""),
+                "created": f"{r.created_at:%Y-%m-%d %H:%M:%S} UTC",
+                "items": r.counts.get("items", 0),
+                "interactions": r.counts.get("interactions", 0),
+                "code": r.code_version,
+                "catalogue": r.catalogue_hash,
+            }
+            for r in found
+        ],
+    )
+
+
+@release_app.command("diff")
+def release_diff(
+    catalogue: CatalogueArg,
+    old: Annotated[str, typer.Argument(help="The earlier release.")],
+    new: Annotated[str | None, typer.Argument(help="The later one; default: the current.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two releases: rows, and keys added, removed, changed.
+
+    Example: `mediateca release diff demo v1 v2`
+    """
+    from storage.releases import diff, find_release
+
+    _, store = _built(catalogue)
+    rows = diff(store, find_release(store, old), find_release(store, new))
+    _print_json(rows) if as_json else _print_table("", rows)
+
+
+@release_app.command("rollback")
+def release_rollback(
+    catalogue: CatalogueArg,
+    to: Annotated[str, typer.Argument(help="The release to make current again.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make an earlier release current again; nothing is deleted.
+
+    Example: `mediateca release rollback demo v1`
+    """
+    from storage.lock import build_lock
+    from storage.releases import rollback
+
+    _, store = _built(catalogue)
+    with build_lock(store.url):
+        found = rollback(store, to)
+    _print_json({"release": found.release_id}) if as_json else typer.echo(f"release {found.release_id} is current")
+
+
+@app.command()
+def export(
+    catalogue: CatalogueArg,
+    to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist, or be empty.")],
+    release_id: Annotated[str | None, typer.Option("--release", help="Default: the current release.")] = None,
+    float16: Annotated[bool, typer.Option("--float16", help="Vectors as float16: half the size.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a release as plain Parquet shards with a card and checksums, for DuckDB, Polars, pandas, `datasets`.
+
+    Example: `mediateca export demo --to demo-export`
+    """
+    from storage.releases import find_release
+    from tasks.export import export_release
+
+    _, store = _built(catalogue)
+    found = export_release(store, find_release(store, release_id), to, float16=float16)
+    _print_json(found) if as_json else typer.echo(
+        f"{found['release']}: {len(found['files'])} files, {found['bytes'] / 1e6:.1f} MB in {to}"
+    )
+
+
+@app.command()
+def takedown(
+    catalogue: CatalogueArg,
+    items: Annotated[list[str], typer.Argument(help="item_ids to remove for good.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    note: Annotated[str, typer.Option(help="Why; kept with the take-down.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Remove items for good: their rows, the releases that hold them, the files behind both; they stay out.
+
+    Example: `mediateca takedown demo kq3v7x2m4c5n6b8a --yes --note "rights holder, 2026-11-22"`
+    """
+    from tasks.maintain import take_down
+
+    _, store = _built(catalogue)
+    if not yes:
+        typer.confirm(f"remove {len(items)} item(s) and retire every release that holds them?", abort=True, err=True)
+    found = take_down(store, items, note=note)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(f"removed {found['rows']:,} rows of {len(found['items'])} item(s); retired: {', '.join(found['retired']) or 'none'}")
+    if found["models"]:
+        typer.echo(f"models trained on the retired releases: {', '.join(found['models'])}")
+    typer.echo(f"`mediateca build {catalogue}` publishes a release without them")
+
+
+# --- first steps
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The YAML file to write.")],
+    movielens: Annotated[Path | None, typer.Option(help="Folder with ratings.csv, movies.csv, links.csv.")] = None,
+    tmdb: Annotated[Path | None, typer.Option(help="Folder or file of TMDb films.")] = None,
+    spotify: Annotated[Path | None, typer.Option(help="Spotify track table (CSV).")] = None,
+    mpd: Annotated[Path | None, typer.Option(help="Million Playlist Dataset: folder, slice or archive.")] = None,
+    lastfm: Annotated[Path | None, typer.Option(help="Folder of the Last.fm-1K dump.")] = None,
+) -> None:
+    """Write a catalogue over your own files, ready to build.
+
+    Example: `mediateca init my-films.yaml --movielens ml-latest-small`
+    """
+    from deployments.template import catalogue_text
+
+    given = {"movielens": movielens, "tmdb_files": tmdb, "spotify_tracks": spotify, "mpd": mpd, "lastfm_1k": lastfm}
+    text = catalogue_text(path, {name: folder for name, folder in given.items() if folder})
+    if path.exists():
+        raise ValueError(f"{path} exists; choose another name or remove it")
+    path.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {path}; next: mediateca plan {path}")
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this machine: what is missing, and how to get it.
+
+    Example: `mediateca doctor`
+    """
+    from deployments.checks import run_checks
+
+    rows = run_checks()
+    if as_json:
+        _print_json(rows)
+    else:
+        for row in rows:
+            mark, colour = {"ok": ("ok  ", "green"), "warn": ("note", "yellow"), "fail": ("FAIL", "red")}[row["state"]]
+            typer.echo(f"{typer.style(mark, fg=colour)}  {row['check']}: {row['found']}")
+            if row["hint"]:
+                typer.echo(f"      {row['hint']}")
+    if any(row["state"] == "fail" for row in rows):
+        raise typer.Exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()
+

@@ -1,0 +1,1 @@
+"""One file per family of features; each turns one modality into arrays."""

@@ -1,0 +1,52 @@
+"""What every featurizer is: a batch of inputs to arrays, the same alone or in a batch, without I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Input = TypeVar("Input", contravariant=True)
+
+
+class NoWeights(Exception):
+    """The encoder's weights are not at hand; the message says how to get them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """What one item's array is."""
+
+    shape: tuple[int, ...]  # without the batch axis: (384,)
+    dtype: str  # "float32"
+    unit: str  # "unit-norm", "z-score or 0/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBatch:
+    """Arrays of one batch, in the order of the inputs."""
+
+    values: NDArray[Any]  # (B, *spec.shape); zeros where errors[i] is not None
+    errors: tuple[str | None, ...]  # a `storage.reasons.Reason` per item that has no value; length B
+    mask: NDArray[np.bool_] | None = None  # (B, *spec.shape); False: not observed, the value stands in for it
+
+
+class Featurizer(Protocol[Input]):
+    """A frozen function from inputs to arrays."""
+
+    name: ClassVar[str]
+
+    @property
+    def version(self) -> str:
+        """Raised whenever an output byte may change; holds the digest of weights or fit."""
+        ...
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """Shape, type and unit of one item's array."""
+        ...
+
+    def __call__(self, batch: Sequence[Input]) -> FeatureBatch:
+        """One array per input, in order."""
+        ...

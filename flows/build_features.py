@@ -1,0 +1,29 @@
+"""The main flow: sources to a release."""
+
+from typing import Any
+
+from prefect import flow
+
+from tasks.plan import features, ingest, items_and_links, texts
+from tasks.run import open_build, release, run, summary
+
+
+@flow(name="build-features")
+def build_features(catalogue: str = "demo", wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Bring every table of a catalogue up to date and release it.
+
+    Args:
+        catalogue: Name of a shipped catalogue, or path of a YAML file.
+        wait_s: Seconds to wait while another build holds the store.
+        quiet: Show no progress.
+        refit: Featurizers whose frozen fit is made anew.
+
+    Returns:
+        The release's name, whether it is partial, and what each stage did.
+    """
+    with open_build(catalogue, wait_s=wait_s, quiet=quiet, refit=refit) as build:
+        run(build, ingest)
+        run(build, items_and_links)
+        run(build, texts)
+        run(build, features)
+        return summary(build, release(build))

@@ -1,0 +1,1 @@
+"""Tables, releases and locks. Imports nothing else of ours."""

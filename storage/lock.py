@@ -1,0 +1,111 @@
+"""One build per store: a file lock on local disk, a lease with a heartbeat on object stores."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from storage.errors import StoreLocked, told
+from storage.objects import Etag, Objects, is_local
+
+HEARTBEAT_S = 20.0
+LEASE_S = 120.0  # a holder silent for so long is taken for dead
+_POLL_S = 0.5
+
+
+@contextmanager
+def build_lock(url: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the store's build lock.
+
+    Args:
+        url: The store's.
+        wait_s: How long to wait for another build before refusing.
+
+    Raises:
+        StoreLocked: Another build still holds it; the message names the holder.
+    """
+    with _file_lock(url, wait_s) if is_local(url) else _lease(url, wait_s):
+        yield
+
+
+def _holder() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _refusal(url: str, holder: dict[str, Any] | None) -> StoreLocked:
+    who = f"process {holder['pid']} on {holder['host']} since {holder['since']}" if holder else "another build"
+    return StoreLocked(f"store {url}: {who} is building it; wait for it to end, or pass --wait SECONDS")
+
+
+@contextmanager
+def _file_lock(url: str, wait_s: float) -> Iterator[None]:
+    # The kernel drops the lock with its process, killed or not: no heartbeat is needed on local disk.
+    from filelock import FileLock, Timeout
+
+    with told(url):
+        Path(url).mkdir(parents=True, exist_ok=True)
+        lock, note = FileLock(f"{url}/build.lock"), Path(url) / "build.lock.json"
+        try:
+            lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
+        except Timeout as exc:
+            raise _refusal(url, json.loads(note.read_text()) if note.exists() else None) from exc
+        try:
+            note.write_text(json.dumps(_holder()))
+        except OSError:
+            lock.release()
+            raise
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def _lease(url: str, wait_s: float) -> Iterator[None]:
+    objects, deadline = Objects(url), time.monotonic() + wait_s
+    while not _take(objects):
+        if time.monotonic() > deadline:
+            raise _refusal(url, objects.read_json("build.lease.json")[0])
+        time.sleep(_POLL_S)
+    stop = threading.Event()
+    beat = threading.Thread(target=_renew, args=(objects, stop), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beat.join()
+        objects.delete("build.lease.json")
+
+
+def _take(objects: Objects) -> bool:
+    held, mark = objects.read_json("build.lease.json")
+    if held is None:
+        return objects.write_json("build.lease.json", _lease_body(), only_new=True)
+    return time.time() - held["beat"] > LEASE_S and objects.write_json("build.lease.json", _lease_body(), replacing=mark)
+
+
+def _lease_body() -> dict[str, Any]:
+    return _holder() | {"beat": time.time()}
+
+
+def _renew(objects: Objects, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_S):
+        held, mark = objects.read_json("build.lease.json")
+        if held is None or not _mine(held) or not _renewed(objects, mark):
+            return  # taken over after a long silence of ours; commits of both are still whole, appends do not conflict
+
+
+def _mine(held: dict[str, Any]) -> bool:
+    return held["pid"] == os.getpid() and held["host"] == socket.gethostname()
+
+
+def _renewed(objects: Objects, mark: Etag) -> bool:
+    return objects.write_json("build.lease.json", _lease_body(), replacing=mark)

@@ -1,0 +1,61 @@
+"""Small files beside the tables (the store's description, the lease), on local disk or an object store."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.store import ObjectStore, from_url
+
+Etag = str | None
+
+
+class Objects:
+    """Files under one URL, read and written whole; a write is atomic."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._store: ObjectStore | None = None
+
+    def _open(self) -> Any:
+        if self._store is None:
+            if is_local(self.url):
+                self._store = from_url(Path(self.url).resolve().as_uri(), mkdir=True)
+            else:
+                # Plain http is for test servers on loopback; object_store refuses it unless told.
+                http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+                self._store = cast(ObjectStore, from_url(self.url, client_options={"allow_http": http}))
+        return self._store
+
+    def read_json(self, name: str) -> tuple[dict[str, Any] | None, Etag]:
+        """The file's content and its version mark; (None, None) when there is none."""
+        if is_local(self.url) and not (Path(self.url) / name).exists():
+            return None, None
+        try:
+            got = obstore.get(self._open(), name)
+        except FileNotFoundError:
+            return None, None
+        return json.loads(bytes(got.bytes())), got.meta.get("e_tag")
+
+    def write_json(self, name: str, value: dict[str, Any], *, only_new: bool = False, replacing: Etag = None) -> bool:
+        """Write the file; False when `only_new` and it exists, or when it is no longer the one marked `replacing`."""
+        mode: Any = "create" if only_new else {"e_tag": replacing} if replacing else "overwrite"
+        try:
+            obstore.put(self._open(), name, json.dumps(value, indent=1).encode(), mode=mode)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        return True
+
+    def delete(self, name: str) -> None:
+        """Remove the file if it is there."""
+        try:
+            obstore.delete(self._open(), name)
+        except FileNotFoundError:
+            return
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL is a folder of this machine."""
+    return "://" not in url

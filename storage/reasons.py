@@ -1,0 +1,26 @@
+"""The closed list of reason codes: why a key has no value, or why an input row was refused."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word that can be counted; free text goes to the column `detail`."""
+
+    # An attempted key without a value.
+    NOT_FOUND = "not_found"  # the source was asked and has nothing
+    EMPTY = "empty"  # the source has it and it is empty; a value (an instrumental), not a gap
+    MISSING_INPUT = "missing_input"  # what it is computed from has no value itself
+    NO_WEIGHTS = "no_weights"  # the encoder's weights are not at hand
+    QUOTA = "quota"  # the source's quota is used up; tried again when it is renewed
+    UNREACHABLE = "unreachable"  # time-outs or 5xx after all retries
+    SCHEMA_DRIFT = "schema_drift"  # a response lacks a field that we need
+    INTERNAL_ERROR = "internal_error"  # a fault of ours on one item; the detail names it
+    REMOVED = "removed"  # a tombstone: the input is gone; the reader hides it
+    TAKEN_DOWN = "taken_down"  # removed on request and kept out of later runs
+
+    # A row of an input file that was refused.
+    BAD_ROW = "bad_row"  # wrong number of fields, or a line cut short
+    BAD_VALUE = "bad_value"  # a field is not of its type or outside its range
+    BAD_ENCODING = "bad_encoding"  # bytes that are not text in the file's encoding
+    DUPLICATE = "duplicate"  # the same key was given before in this file
+    DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all

@@ -1,0 +1,278 @@
+"""The store: Delta tables under one URL, appended by workers, kept by the driver, read in one place."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from storage.errors import StoreTooNew, told
+from storage.objects import Objects, is_local
+from storage.reasons import Reason
+from storage.schemas import SCHEMA_VERSION, TABLES, Table, table_of
+
+MAX_FILES = 32  # a key scan of 100 k rows costs 0.05-0.2 s in 200 commits, 0.2-1.4 s in 2,000 (measured 2026-11)
+MAX_DEAD_SHARE = 0.25  # superseded rows are hidden at once and dropped when they are this share of a table
+_NO_CHANGE = {"OPTIMIZE", "VACUUM START", "VACUUM END"}
+_MARK = "mediateca"  # commit metadata; "rewrite" says that no row changed
+_DESCRIPTION = "store.json"
+_BENEATH = ("inputs", "links")  # other views are built on theirs
+
+# Without it, checkpoints drop expired commit logs and an old release can no longer be opened (measured 2026-11).
+_TABLE_PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
+_WRITER = WriterProperties(compression="ZSTD")
+
+
+class Store:
+    """Tables and small files under one URL; cheap to make, and made anew in every worker."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is a folder or `s3://bucket/prefix`; endpoint and keys of S3 come from the AWS_* environment."""
+        self.url = url.rstrip("/")
+        self.objects = Objects(self.url)
+
+    # --- tables
+
+    def table_url(self, name: str) -> str:
+        """Where a table lies."""
+        return f"{self.url}/tables/{name}"
+
+    def tables(self) -> list[str]:
+        """Names of the tables there are; empty when there is no store yet.
+
+        Raises:
+            StoreTooNew: The store was written by a newer mediateca.
+        """
+        description, _ = self.objects.read_json(_DESCRIPTION)
+        if description is None:
+            return []
+        found = int(description["schema_version"])
+        if found > SCHEMA_VERSION:
+            raise StoreTooNew(
+                f"store {self.url}: written with schema {found}, this mediateca knows {SCHEMA_VERSION}; "
+                "upgrade mediateca, or name another store"
+            )
+        return list(description["tables"])
+
+    def create(self, names: Iterable[str] = ()) -> None:
+        """Create what is missing of the standard tables and `names`; for the driver, as two creators collide."""
+        there = self.tables()
+        wanted = [*TABLES, *names]
+        missing = [name for name in dict.fromkeys(wanted) if name not in there]
+        if not missing:
+            return
+        with told(self.url):
+            for name in missing:
+                DeltaTable.create(
+                    self.table_url(name),
+                    table_of(name).schema,
+                    mode="ignore",
+                    configuration=_TABLE_PROPERTIES,
+                    storage_options=self._options(),
+                )
+            self.objects.write_json(_DESCRIPTION, {"schema_version": SCHEMA_VERSION, "tables": sorted({*there, *missing})})
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The Delta table itself; for maintenance and tests. Rows are read through `database`."""
+        return DeltaTable(self.table_url(name), version=version, storage_options=self._options())
+
+    def version(self, name: str) -> int:
+        """The table's newest version."""
+        return self.open(name).version()
+
+    def data_version(self, name: str) -> int:
+        """The newest version that changed a row: compaction and vacuum do not count; -1 before the table is created."""
+        if name not in self.tables():
+            return -1
+        table = self.open(name)
+        newest = table.version()
+        for commit in table.history(20):
+            if commit["operation"] not in _NO_CHANGE and commit.get(_MARK) != "rewrite":
+                return int(commit.get("version", newest))
+        return newest
+
+    # --- writing
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Add rows in one commit; the only write that workers do, because appends never conflict.
+
+        Raises:
+            StoreFull, StoreReadOnly: The place cannot take them; no row of the commit is visible.
+            ValueError: The columns are not the table's.
+        """
+        if rows.num_rows == 0:
+            return
+        schema = table_of(name).schema
+        if set(rows.column_names) != set(schema.names):
+            odd = sorted(set(rows.column_names) ^ set(schema.names))
+            raise ValueError(f"table '{name}': columns {odd} are missing or unknown")
+        with told(self.url):
+            write_deltalake(
+                self.table_url(name),
+                rows.select(schema.names).cast(schema),
+                mode="append",
+                storage_options=self._options(),
+                writer_properties=_WRITER,
+            )
+
+    def log(self, name: str, /, **row: Any) -> None:
+        """Add one row to a log table; columns left out are null."""
+        schema = table_of(name).schema
+        row["computed_at"] = datetime.now(UTC)
+        self.append(name, pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in schema}, schema=schema))
+
+    def rewrite(self, name: str) -> None:
+        """Write the live rows anew in one commit: compaction and the dropping of dead rows; for the driver."""
+        schema = table_of(name).schema
+        sql = f"select {_columns(schema.names)} from {_live(table_of(name))}"  # noqa: S608
+        for last_try in (False, False, True):
+            rows = self.database().sql(sql).to_arrow_reader(65_536)
+            try:
+                with told(self.url):
+                    write_deltalake(
+                        self.table_url(name),
+                        pa.RecordBatchReader.from_batches(schema, (b.cast(schema) for b in rows)),
+                        mode="overwrite",
+                        storage_options=self._options(),
+                        writer_properties=_WRITER,
+                        commit_properties=CommitProperties(custom_metadata={_MARK: "rewrite"}),
+                    )
+                return
+            except CommitFailedError:
+                if last_try:
+                    raise
+
+    def delete(self, name: str, where: str) -> int:
+        """Delete rows, superseded ones included, in one commit; for take-downs by the driver. The number of rows."""
+        for last_try in (False, False, True):
+            try:
+                with told(self.url):
+                    return int(self.open(name).delete(where)["num_deleted_rows"] or 0)
+            except CommitFailedError:
+                if last_try:
+                    raise
+        return 0
+
+    def tidy(self, name: str) -> bool:
+        """Rewrite the table if it has many files or many dead rows; True when it was."""
+        files, rows = self.size(name)
+        if files > 1 and (files > MAX_FILES or rows * (1 - MAX_DEAD_SHARE) > self.count_live(name)):
+            self.rewrite(name)
+            return True
+        return False
+
+    def vacuum(self, name: str, keep_versions: list[int], *, retention_hours: int = 24) -> int:
+        """Delete files that neither the newest nor the kept versions need; the number of files deleted."""
+        with told(self.url):
+            deleted = self.open(name).vacuum(
+                retention_hours=retention_hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=sorted(set(keep_versions)),
+            )
+        return len(deleted)
+
+    # --- reading
+
+    def size(self, name: str, version: int | None = None) -> tuple[int, int]:
+        """Files and physical rows, dead ones included, from the commit log alone."""
+        actions = pa.table(self.open(name, version).get_add_actions(flatten=True))
+        return actions.num_rows, sum(actions.column("num_records").to_pylist())
+
+    def count_live(self, name: str) -> int:
+        """Rows that count: newest per key, nothing removed."""
+        return int(self.database().sql(f"select count(*) from {_live(table_of(name))}").fetchall()[0][0])  # noqa: S608
+
+    def database(self, versions: Mapping[str, int] | None = None, *, also: Iterable[str] = ()) -> Any:
+        """DuckDB over the store: a view per table, newest row per key. The only reader.
+
+        Args:
+            versions: Table versions to read (a release's); None reads the newest of every table, and a standard
+                table that is not created yet is empty.
+            also: Feature tables that are empty too while they are not created.
+
+        Returns:
+            A `duckdb.DuckDBPyConnection`; the views are named as in `Table.view`, and a table's raw rows
+            `<view>__rows`.
+        """
+        import duckdb
+
+        con = duckdb.connect(config={"memory_limit": "2GB", "preserve_insertion_order": False})
+        con.sql("set timezone = 'UTC'")
+        there = self.tables()
+        names = list(dict.fromkeys([*TABLES, *there, *also])) if versions is None else [n for n in there if n in versions]
+        for name in names:
+            if name in there:
+                self._rows_view(con, name, None if versions is None else versions[name])
+            else:
+                con.register(f"{table_of(name).view}__rows", table_of(name).schema.empty_table())
+        for name in sorted(names, key=lambda n: n not in _BENEATH):
+            con.sql(f"create view {table_of(name).view} as {_view(table_of(name))}")
+            if name == "inputs":
+                con.sql("create view inputs__current as select load_id from inputs where reason is null")
+        return con
+
+    def _rows_view(self, con: Any, name: str, version: int | None) -> None:
+        table, view = self.open(name, version), f"{table_of(name).view}__rows"
+        if not is_local(self.url):
+            con.register(view, table.to_pyarrow_dataset(filesystem=_s3(self.table_url(name))))
+        elif files := table.file_uris():
+            quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+            con.sql(f"create view {view} as select * from read_parquet([{quoted}], union_by_name = true)")
+        else:
+            con.register(view, table_of(name).schema.empty_table())
+
+    def _options(self) -> dict[str, str] | None:
+        """Plain http is for test servers on loopback; object_store refuses it unless told."""
+        return None if is_local(self.url) else {"aws_allow_http": "true"}
+
+
+def _s3(url: str) -> Any:
+    """The filesystem of a table on S3; a bare dataset of delta-rs aborts the interpreter at exit (delta-rs #2184)."""
+    import os
+
+    from pyarrow.fs import S3FileSystem, SubTreeFileSystem
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    return SubTreeFileSystem(
+        url.removeprefix("s3://"),
+        S3FileSystem(
+            access_key=os.environ.get("AWS_ACCESS_KEY_ID"),
+            secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY"),
+            session_token=os.environ.get("AWS_SESSION_TOKEN"),
+            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+            endpoint_override=endpoint,
+        ),
+    )
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _live(table: Table) -> str:
+    """SQL (a from item) of the rows that count, with the table's own columns only."""
+    rows, key = f"{table.view}__rows", _columns(table.key)
+    if table.kind == "loaded":
+        current = "(select load_id from inputs__current)"
+        return f"(from {rows} where load_id is null or load_id in {current})"
+    newest = f"(select {key}, max(computed_at) as computed_at from {rows} group by {key})"
+    hide = "" if table.kind == "log" else f" where reason is distinct from '{Reason.REMOVED}'"
+    return f"(from {rows} semi join {newest} newest using ({key}, computed_at){hide})"
+
+
+def _view(table: Table) -> str:
+    live = _live(table)
+    if table.name == "raw":
+        # The same record may stand in many parts; which one counts must not depend on the order of loading.
+        return (
+            f"select * from {live} qualify row_number() over "
+            f"(partition by {_columns(table.key)} order by fetched_at desc, value_hash) = 1"
+        )
+    if table.name == "interactions":
+        aliases = "(select entity_id, min(item_id) as item_id from links where state = 'accepted' group by entity_id)"
+        return f"select coalesce(a.item_id, i.entity_id) as item_id, i.* from {live} i left join {aliases} a using (entity_id)"
+    return f"select * from {live}"

@@ -1,0 +1,1 @@
+"""The stage mechanism and the steps of the pipeline; `tasks.run` alone knows Prefect."""

@@ -1,0 +1,261 @@
+"""What each source says of a track or film, turned into our columns; one row per source and id."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.matching import match_key
+from storage.hashing import entity_id
+from storage.reasons import Reason
+from storage.store import Store
+from tasks.settings import Catalogue
+from tasks.stage import Stage, per_item, rows_table
+
+VERSION = "1"
+Bodies = Mapping[str, Mapping[str, Any]]  # raw entity -> payload
+Row = dict[str, Any]
+
+# https://developer.themoviedb.org/reference/genre-movie-list (2026-11)
+TMDB_GENRES = {
+    28: "action", 12: "adventure", 16: "animation", 35: "comedy", 80: "crime", 99: "documentary", 18: "drama",
+    10751: "family", 14: "fantasy", 36: "history", 27: "horror", 10402: "music", 9648: "mystery", 10749: "romance",
+    878: "science fiction", 10770: "tv movie", 53: "thriller", 10752: "war", 37: "western",
+}  # fmt: skip
+_YEAR = re.compile(r"\s*\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
+_ARTICLE = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Los|Las|Der|Die|Das|Den|Det|En|Un|Une|I|O|Os|As)$")
+_ALSO_KNOWN = re.compile(r"\s*\((?:a\.?k\.?a\.?\s)?[^()]*\)$")
+_AUDIO_FEATURES = (
+    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
+    "liveness", "valence", "tempo", "time_signature",
+)  # fmt: skip
+
+
+def film_title(title: str) -> tuple[str, int | None]:
+    """MovieLens' title as people say it, and the year.
+
+    >>> film_title("City of Lost Children, The (Cité des enfants perdus, La) (1995)")
+    ('The City of Lost Children', 1995)
+    """
+    found = _YEAR.search(title)
+    bare = _YEAR.sub("", title)
+    main = _ALSO_KNOWN.sub("", bare) or bare
+    moved = _ARTICLE.match(main)
+    if moved:
+        main = f"{moved[2]}{'' if moved[2].endswith(chr(39)) else ' '}{moved[1]}"
+    return main.strip(), int(found[1]) if found else None
+
+
+def from_movielens(source_id: str, bodies: Bodies) -> Row:
+    """A MovieLens film with its links."""
+    movie, link = bodies["movie"], bodies.get("link", {})
+    title, year = film_title(movie["title"])
+    genres = [g.lower() for g in (movie.get("genres") or "").split("|") if g and not g.startswith("(")]
+    imdb, tmdb = link.get("imdbId"), link.get("tmdbId")
+    ids = [f"imdb:tt{int(imdb):07d}"] if imdb else []
+    ids += [f"tmdb:{int(float(tmdb))}"] if tmdb else []
+    return {"kind": "film", "title": title, "year": year, "genres": sorted(set(genres)), "ids": ids}
+
+
+def from_tmdb(source_id: str, bodies: Bodies) -> Row:
+    """A TMDb film: the API's form or the Kaggle table's, with credits where there are any."""
+    film = bodies["film"]
+    people = _credits(bodies.get("credits", {}))
+    imdb = film.get("imdb_id")
+    numbers = {name: _positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")}
+    runtime = _positive(film.get("runtime"))
+    return {
+        "kind": "film",
+        "title": _text(film.get("title")),
+        "creators": _jobs(people, "Director"),
+        "actors": [p["name"] for p in sorted(filter(_is_cast, people), key=_billing)],
+        "year": _year(film.get("release_date")),
+        "duration_ms": int(runtime * 60_000) if runtime else None,
+        "genres": _tmdb_genres(film),
+        "language": _text(film.get("original_language")),
+        "adult": _flag(film.get("adult")),
+        "overview": _text(film.get("overview")),
+        "keywords": _names(film.get("keywords")),
+        "attributes": {k: v for k, v in numbers.items() if v is not None},
+        "ids": [f"tmdb:{source_id}"] + ([f"imdb:{imdb}"] if imdb else []),
+    }
+
+
+def from_spotify_table(source_id: str, bodies: Bodies) -> Row:
+    """A row of a Spotify track table, in either of the forms that circulate."""
+    track = bodies["track"]
+    artists = track.get("track_artist") or track.get("artists") or ""
+    genres = [g for name in ("track_genre", "playlist_genre", "playlist_subgenre") for g in _list(track.get(name))]
+    numbers = {name: _number(track.get(name)) for name in _AUDIO_FEATURES}
+    numbers["popularity"] = _number(track.get("track_popularity") or track.get("popularity"))
+    duration = _positive(track.get("duration_ms"))
+    return {
+        "kind": "track",
+        "title": _text(track.get("track_name")),
+        "creators": [a for a in artists.split(";") if a] if "artists" in track else _list(artists),
+        "album": _text(track.get("track_album_name") or track.get("album_name")),
+        "year": _year(track.get("track_album_release_date")),
+        "duration_ms": int(duration) if duration else None,
+        "genres": sorted({g.lower() for g in genres}),
+        "explicit": _flag(track.get("explicit")),
+        "attributes": {k: v for k, v in numbers.items() if v is not None},
+        "ids": [f"spotify:{source_id}"],
+    }
+
+
+def from_mpd(source_id: str, bodies: Bodies) -> Row:
+    """A track of the Million Playlist Dataset."""
+    track = bodies["track"]
+    duration = _positive(track.get("duration_ms"))
+    return {
+        "kind": "track",
+        "title": _text(track.get("track_name")),
+        "creators": _list(track.get("artist_name")),
+        "album": _text(track.get("album_name")),
+        "duration_ms": int(duration) if duration else None,
+        "ids": [f"spotify:{source_id}"],
+    }
+
+
+def from_lastfm(source_id: str, bodies: Bodies) -> Row:
+    """A track as Last.fm names it; its id is the name, so matching may join several of them."""
+    track = bodies["track"]
+    mbid = _text(track.get("traid"))
+    return {
+        "kind": "track",
+        "title": _text(track.get("traname")),
+        "creators": _list(track.get("artname")),
+        "mbid": mbid,
+        "ids": [f"mbid:{mbid}"] if mbid else [],
+    }
+
+
+NAMESPACES = {"movielens": "movielens", "tmdb_files": "tmdb", "spotify_tracks": "spotify", "mpd": "spotify", "lastfm_1k": "lastfm"}
+"""Whose ids a connector's are: two sources of one namespace mean the same thing by the same id."""
+
+# Raw entities that describe an item: the one that must be there, then those that add to it.
+DESCRIBING: dict[str, tuple[str, ...]] = {
+    "movielens": ("movie", "link"),
+    "tmdb_files": ("film", "credits"),
+    "spotify_tracks": ("track",),
+    "mpd": ("track",),
+    "lastfm_1k": ("track",),
+}
+_PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
+    "movielens": from_movielens,
+    "tmdb_files": from_tmdb,
+    "spotify_tracks": from_spotify_table,
+    "mpd": from_mpd,
+    "lastfm_1k": from_lastfm,
+}
+
+
+def entities_stage(catalogue: Catalogue) -> Stage:
+    """Raw records to `entities`."""
+    connectors = {source: settings.connector for source, settings in catalogue.sources.items()}
+    pairs = ", ".join(f"('{s}', '{e}')" for s, c in connectors.items() for e in DESCRIBING[c])
+    mine = f"(from raw where (source, entity) in ({pairs}))"
+    return Stage(
+        name="entities",
+        version=VERSION,
+        reads=("inputs", "raw"),
+        writes="entities",
+        inputs=(
+            "select source, request_key as source_id, "
+            f"(sum(value_hash::hugeint) % 9223372036854775807)::bigint as input_hash from {mine} group by all"
+        ),
+        load=(
+            "select source, request_key as source_id, list(entity order by entity) as names, "
+            f"list(body order by entity) as bodies from {mine} group by all"
+        ),
+        compute=partial(parse, connectors=connectors),
+        chunk_keys=10_000,
+        seconds_per_key=0.0001,
+    )
+
+
+def parse(rows: pa.Table, store: Store, *, connectors: Mapping[str, str]) -> pa.Table:
+    """One row per entity; what lacks its title or its main record gets the reason `schema_drift` or `missing_input`."""
+    return rows_table("entities", per_item(rows, ("source", "source_id"), partial(_one, connectors)))
+
+
+def _one(connectors: Mapping[str, str], row: Row) -> Row:
+    connector = connectors[row["source"]]
+    bodies = {name: json.loads(body) for name, body in zip(row["names"], row["bodies"], strict=True)}
+    needed = DESCRIBING[connector][0]
+    if needed not in bodies:
+        return {"reason": Reason.MISSING_INPUT, "detail": f"no '{needed}' record for this id"}
+    said = _PARSERS[connector](row["source_id"], bodies)
+    if not said["title"]:
+        return {"reason": Reason.SCHEMA_DRIFT, "detail": "no title"}
+    name = match_key(said.get("creators") or [], said["title"])
+    key = f"{said['kind']}|{name}" if name else None
+    return said | {"entity_id": entity_id(NAMESPACES[connector], row["source_id"]), "match_key": key}
+
+
+# --- small readers of fields as found
+
+
+def _text(value: Any) -> str | None:
+    text = str(value).strip() if value is not None else ""
+    return text or None
+
+
+def _list(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = [value]
+    return [v.strip() for v in value or [] if v and v.strip()]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if value not in (None, "") else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _positive(value: Any) -> float | None:
+    """A number above 0: TMDb writes 0 for unknown budgets, revenues and running times."""
+    number = _number(value)
+    return number if number and number > 0 else None
+
+
+def _flag(value: Any) -> bool | None:
+    return {"true": True, "false": False}.get(str(value).strip().lower())
+
+
+def _year(date: Any) -> int | None:
+    found = re.match(r"(\d{4})(?:\D|$)", str(date or ""))
+    return int(found[1]) if found else None
+
+
+def _names(value: Any) -> list[str]:
+    """Names in `[{"id": ..., "name": ...}]`, or in the `{"keywords": [...]}` of the API."""
+    if isinstance(value, Mapping):
+        value = value.get("keywords") or value.get("names")
+    return [str(v["name"]) for v in value or [] if isinstance(v, Mapping) and v.get("name")]
+
+
+def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
+    ids = film.get("genre_ids") or []
+    return sorted({name.lower() for name in _names(film.get("genres"))} | {TMDB_GENRES[i] for i in ids if i in TMDB_GENRES})
+
+
+def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return [p for p in body.get("credits") or [] if p.get("name")]
+
+
+def _is_cast(person: Mapping[str, Any]) -> bool:
+    return person.get("job") == "Actor"
+
+
+def _billing(person: Mapping[str, Any]) -> tuple[int, str]:
+    order = person.get("cast_order")
+    return (order if order is not None else 10_000, person["name"])
+
+
+def _jobs(people: Sequence[Mapping[str, Any]], job: str) -> list[str]:
+    return sorted({p["name"] for p in people if p.get("job") == job})

@@ -1,0 +1,134 @@
+"""One row per track or film, and who rated or played them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from storage.hashing import digest_of
+from storage.schemas import table_of
+from storage.store import Store
+from tasks.settings import Catalogue
+from tasks.stage import Stage, per_item, rows_table
+
+VERSION = "1"
+Row = dict[str, Any]
+
+# What an item may take from an entity, ids and overview included.
+DESCRIPTION = (
+    "kind", "title", "creators", "album", "year", "duration_ms", "isrc", "mbid", "genres", "language", "explicit",
+    "attributes", "overview", "keywords", "actors", "adult",
+)  # fmt: skip
+_ITEM_COLUMNS = tuple(name for name in DESCRIPTION if name in table_of("items").schema.names)
+
+
+class Members:
+    """The entities behind each item, as SQL, and the rule that merges what they say."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Sources count in the catalogue's order; `fields` limits what one may say."""
+        self.ranks = {name: rank for rank, name in enumerate(catalogue.sources)}
+        self.fields = {name: s.fields for name, s in catalogue.sources.items() if s.fields is not None}
+        self.version = digest_of([self.ranks, self.fields])
+        whens = " ".join(f"when '{name}' then {rank}" for name, rank in self.ranks.items())
+        self._rank = f"case l.source {whens} end"
+        self._claims = "links l join entities e using (source, source_id) where l.state = 'accepted' and e.reason is null"
+
+    @property
+    def hashes(self) -> str:
+        """SQL: item_id and a digest of its members, whatever their order."""
+        # The rank is in the digest, so that two sources that swap what they say are a change.
+        value = f"md5_number_lower(concat({self._rank}, ':', e.value_hash))::hugeint"
+        return (
+            f"select l.item_id, (sum({value}) % 9223372036854775807)::bigint as input_hash "
+            f"from {self._claims} group by l.item_id"
+        )
+
+    @property
+    def rows(self) -> str:
+        """SQL: item_id and `members`, the list of its entities in the catalogue's order."""
+        columns = ", ".join(f"e.{name}" for name in DESCRIPTION)
+        return (
+            f"select l.item_id, list(struct_pack({columns}, source := l.source) order by {self._rank}, l.source_id) "
+            f"as members from {self._claims} group by l.item_id"
+        )
+
+    def merge(self, members: Sequence[Mapping[str, Any]]) -> Row:
+        """For each field the first member's that has it; numbers of all members together, the first one's winning."""
+        merged: Row = dict.fromkeys(DESCRIPTION)
+        numbers: dict[str, float] = {}
+        for member in members:
+            allowed = self.fields.get(member["source"])
+            for name in DESCRIPTION if allowed is None else allowed:
+                if name == "attributes":
+                    numbers = dict(member[name] or ()) | numbers
+                elif merged[name] in (None, []):
+                    merged[name] = member[name]
+        return merged | {"attributes": dict(sorted(numbers.items()))}
+
+
+def items_stage(catalogue: Catalogue) -> Stage:
+    """`links` and `entities` to `items`."""
+    members = Members(catalogue)
+    return Stage(
+        name="items",
+        version=f"{VERSION}-{members.version}",
+        reads=("links", "entities"),
+        writes="items",
+        inputs=members.hashes,
+        load=members.rows,
+        compute=partial(merge_items, members=members),
+        chunk_keys=20_000,
+        seconds_per_key=0.0001,
+    )
+
+
+def merge_items(rows: pa.Table, store: Store, *, members: Members) -> pa.Table:
+    """One item per row of `members`."""
+
+    def one(row: Row) -> Row:
+        merged = members.merge(row["members"])
+        return {name: merged[name] for name in _ITEM_COLUMNS}
+
+    return rows_table("items", per_item(rows, ("item_id",), one))
+
+
+def users_stage(catalogue: Catalogue) -> Stage:
+    """Everyone in `interactions`, with the profile where the source gives one."""
+    profile = (
+        "(select source || ':' || request_key as user_id, source, body, value_hash from raw where entity = 'user')"
+    )
+    everyone = (
+        "(select user_id, any_value(source) as source from interactions group by user_id) seen "
+        f"full join {profile} profile using (user_id)"
+    )
+    return Stage(
+        name="users",
+        version=VERSION,
+        reads=("inputs", "interactions", "raw"),
+        writes="users",
+        inputs=f"select user_id, coalesce(value_hash, 0) as input_hash from {everyone}",
+        load=f"select user_id, coalesce(seen.source, profile.source) as source, body from {everyone}",
+        compute=describe_users,
+        chunk_keys=50_000,
+        seconds_per_key=0.00002,
+    )
+
+
+def describe_users(rows: pa.Table, store: Store) -> pa.Table:
+    """One row per user; what the profile leaves empty is null."""
+
+    def one(row: Row) -> Row:
+        said = json.loads(row["body"]) if row["body"] else {}
+        age = str(said.get("age") or "")
+        return {
+            "source": row["source"],
+            "gender": (said.get("gender") or "").lower() or None,
+            "age": int(age) if age.isdigit() else None,
+            "country": said.get("country") or None,
+            "registered": said.get("registered") or None,
+        }
+
+    return rows_table("users", per_item(rows, ("user_id",), one))

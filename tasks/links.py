@@ -1,0 +1,171 @@
+"""Which entity of which source an item is: exact ids, then a normalised creator and title; one row per claim.
+
+Sources are asked in the catalogue's order. Of a source that defines items, every entity becomes an item or joins one;
+of the others, each item takes the entity that carries one of its ids. Two entities of one source never become one item
+through a shared outside id: MovieLens 6003 and 144606 both name TMDb film 4912 and stay two films.
+"""
+
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from storage.hashing import digest_of
+from storage.reasons import Reason
+from storage.store import Store
+from tasks.entities import NAMESPACES
+from tasks.settings import Catalogue
+from tasks.stage import Stage
+
+VERSION = "1"
+# Ids that are themselves names: several spellings of one track may join one item.
+_NAMED_BY_TITLE = ("lastfm",)
+
+
+def links_stage(catalogue: Catalogue) -> Stage:
+    """`entities` to `links`; ids survive re-runs, merges are aliases and can be undone with `separate:`."""
+    sources = [
+        (rank, name, NAMESPACES[s.connector], s.items) for rank, (name, s) in enumerate(catalogue.sources.items())
+    ]
+    return Stage(
+        name="links",
+        version=f"{VERSION}-{digest_of([sources, catalogue.separate])}",
+        reads=("entities", "takedowns"),
+        writes="links",
+        inputs=partial(assign, sources, catalogue.separate),
+        compute=_as_assigned,
+        chunk_keys=100_000,
+        seconds_per_key=0.00002,
+    )
+
+
+def _as_assigned(rows: pa.Table, store: Store) -> pa.Table:
+    """The claims as `assign` found them."""
+    reasons = [Reason.NOT_FOUND if state is None else None for state in rows.column("state").to_pylist()]
+    n = rows.num_rows
+    return (
+        rows.append_column("reason", pa.array(reasons, pa.string()))
+        .append_column("detail", pa.nulls(n, pa.string()))
+        .append_column("retry_at", pa.nulls(n, pa.timestamp("us", tz="UTC")))
+    )
+
+
+def assign(sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...], store: Store) -> pa.Table:
+    """Every claim there is to make, from the key columns of `entities`."""
+    con = store.database()
+    _prepare(con, sources, separate)
+    for rank, name, namespace, defines_items in sources:
+        if defines_items:
+            _join_or_become(con, rank, name, namespace)
+    _keep_old_ids(con)
+    for _, name, _, defines_items in sources:
+        if not defines_items:
+            _attach(con, name)
+    return con.sql(
+        "select *, md5_number_lower(concat_ws('|', entity_id, method, evidence, state))::hugeint % 9223372036854775807 "
+        "as hash from claims"
+    ).project(
+        "item_id, source, source_id, entity_id, probability, method, evidence, state, hash::bigint as input_hash"
+    ).to_arrow_table()
+
+
+def _prepare(con: Any, sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...]) -> None:
+    con.sql("create temp table ranks (rank integer, source varchar, namespace varchar)")
+    con.executemany("insert into ranks values (?, ?, ?)", [[rank, name, space] for rank, name, space, _ in sources])
+    con.sql("create temp table separate (name varchar)")
+    for name in separate:
+        con.execute("insert into separate values (?)", [name])
+    con.sql("""
+        create temp table e as
+        select rank, source, namespace, source_id, entity_id, ids, match_key,
+               source || ':' || source_id in (select name from separate) as alone
+        from entities join ranks using (source)
+        where reason is null and entity_id not in (select entity_id from takedowns)""")
+    # member: which entities make which item; an item is named by its first entity until `_keep_old_ids`.
+    con.sql("""
+        create temp table member
+        (item varchar, source varchar, source_id varchar, entity_id varchar, namespace varchar, rank integer,
+         method varchar, evidence varchar)""")
+    con.sql("create temp table item_id_of (item varchar, id varchar)")
+    con.sql("create temp table item_key_of (item varchar, match_key varchar)")
+    con.sql("""
+        create temp table claims
+        (item_id varchar, source varchar, source_id varchar, entity_id varchar, probability double, method varchar,
+         evidence varchar, state varchar)""")
+
+
+def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
+    """Entities of an item-defining source: the same own id, then a shared id, then the same name, else a new item."""
+    named = "true" if namespace in _NAMED_BY_TITLE else "false"
+    # An item that has an entity of this namespace already is another thing by that source's own word.
+    free = f"({named} or not exists (from member m where m.item = t.item and m.namespace = '{namespace}'))"
+    con.execute("create or replace temp table here as select * from e where source = ?", [source])
+    con.sql(f"""
+        create or replace temp table found as
+        with own as (
+            select entity_id, min(m.item) as item, '{namespace}' as method, any_value(h.source_id) as evidence, 1 as step
+            from here h join member m using (entity_id) group by entity_id),
+        by_id as (
+            select h.entity_id, min(t.item) as item, split_part(min(t.id), ':', 1) as method, min(t.id) as evidence, 2 as step
+            from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id
+            where not h.alone and {free} group by h.entity_id),
+        by_name as (
+            select h.entity_id, min(t.item) as item, 'title_creator' as method, h.match_key as evidence, 3 as step
+            from here h join item_key_of t using (match_key)
+            where not h.alone and {free} group by h.entity_id, h.match_key)
+        from (from own union all by name from by_id union all by name from by_name)
+        qualify row_number() over (partition by entity_id order by step) = 1""")
+    new = "h.entity_id"
+    if namespace in _NAMED_BY_TITLE:  # spellings of one name among themselves
+        new = "case when h.alone or h.match_key is null then h.entity_id else min(h.entity_id) over (partition by h.match_key, h.alone) end"
+    con.sql(f"""
+        insert into member
+        select coalesce(f.item, {new}), h.source, h.source_id, h.entity_id, h.namespace, {rank},
+               coalesce(f.method, case when h.entity_id = {new} then 'own' else 'title_creator' end),
+               coalesce(f.evidence, case when h.entity_id = {new} then h.source_id else h.match_key end)
+        from here h left join found f using (entity_id)""")
+    con.sql(f"""
+        insert into item_id_of select distinct m.item, u.id
+        from here h join member m using (source, source_id), unnest(h.ids) u(id)""")
+    con.sql(f"""
+        insert into item_key_of select min(m.item), h.match_key
+        from here h join member m using (source, source_id)
+        where h.match_key is not null and not h.alone and h.match_key not in (select match_key from item_key_of)
+        group by h.match_key""")
+
+
+def _keep_old_ids(con: Any) -> None:
+    """Name each item by the id it had before, if it had one: the first of its members' own that is in use."""
+    con.sql("create temp table old as select distinct item_id from links where state = 'accepted'")
+    con.sql("""
+        create temp table kept as
+        select item, coalesce(
+            arg_min(entity_id, (rank, source_id)) filter (where entity_id in (select item_id from old)), item) as item_id
+        from member group by item""")
+    con.sql("""
+        insert into claims
+        select k.item_id, m.source, m.source_id, m.entity_id, 1.0, m.method, m.evidence, 'accepted'
+        from member m join kept k using (item)""")
+
+
+def _attach(con: Any, source: str) -> None:
+    """Entities of a source that only adds: each item takes one that carries an id of its own, or the same name."""
+    con.execute("create or replace temp table here as select * from e where source = ? and not alone", [source])
+    con.execute(
+        """
+        insert into claims
+        with by_id as (
+            select k.item_id, h.source_id, h.entity_id, u.id as evidence, 1 as step
+            from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id join kept k using (item)),
+        by_name as (
+            select k.item_id, h.source_id, h.entity_id, h.match_key as evidence, 2 as step
+            from here h join item_key_of t using (match_key) join kept k using (item)),
+        best as (
+            from (from by_id union all from by_name)
+            qualify row_number() over (partition by item_id order by step, evidence, source_id) = 1)
+        select k.item_id, $source, coalesce(b.source_id, ''), b.entity_id, if(b.item_id is null, null, 1.0),
+               case b.step when 1 then split_part(b.evidence, ':', 1) when 2 then 'title_creator' end,
+               b.evidence, if(b.item_id is null, null, 'accepted')
+        from (select distinct item_id from kept) k left join best b using (item_id)""",
+        {"source": source},
+    )

@@ -1,0 +1,95 @@
+"""The pipeline's stages in order, and what each would do; free of Prefect, so that a plan answers at once."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.releases import releases
+from storage.schemas import LOGS
+from storage.store import Store
+from tasks.entities import entities_stage
+from tasks.features import feature_stages
+from tasks.ingest import ingest_stage
+from tasks.items import items_stage, users_stage
+from tasks.links import links_stage
+from tasks.settings import Catalogue
+from tasks.stage import Stage, count_pending, is_up_to_date, last_runs, scan
+from tasks.texts import texts_stage
+
+Step = Callable[[Catalogue, Store], Sequence[Stage]]
+
+
+def ingest(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Bulk files into raw records and interactions."""
+    return [ingest_stage(catalogue)]
+
+
+def items_and_links(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """One row per item, linked to its sources, and its listeners or viewers."""
+    return [entities_stage(catalogue), links_stage(catalogue), items_stage(catalogue), users_stage(catalogue)]
+
+
+def texts(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Overviews and documents."""
+    return [texts_stage(catalogue)]
+
+
+def features(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """The catalogue's featurizers."""
+    return feature_stages(catalogue, store)
+
+
+STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, features)
+"""The order in which `build-features` runs them."""
+
+
+def all_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
+    """Every stage of the catalogue, in order."""
+    return [stage for step in STEPS for stage in step(catalogue, store)]
+
+
+def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
+    """What each stage, and the release after them, would do; reads key columns only, and nothing of what is up to date.
+
+    A stage that is fed by one with work to do is not up to date either; its counts are those of now, and `follows`
+    names the stages it waits for.
+    """
+    now, last = datetime.now(UTC), last_runs(store)
+    rows: list[dict[str, Any]] = []
+    moving: dict[str, str] = {}
+    for stage in all_stages(catalogue, store):
+        row = _plan_stage(store, stage, last.get(stage.name), now)
+        row["follows"] = sorted({moving[name] for name in stage.reads if name in moving})
+        row["up_to_date"] = row["up_to_date"] and not row["follows"]
+        if not row["up_to_date"]:
+            moving |= dict.fromkeys((stage.writes, *stage.beside), stage.name)
+        rows.append(row)
+    pending = bool(moving) or not is_released(store)
+    return [*rows, _row("release", up_to_date=not pending, new=int(pending), follows=sorted(set(moving.values())))]
+
+
+def is_released(store: Store) -> bool:
+    """Whether the newest release holds everything the tables hold."""
+    newest = max((r for r in releases(store) if r.state == "published"), key=lambda r: r.number, default=None)
+    tables = [name for name in store.tables() if name not in LOGS]
+    return newest is not None and all(store.data_version(name) <= newest.tables.get(name, -1) for name in tables)
+
+
+def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+    if stage.prepare is None and is_up_to_date(store, stage, last, now):
+        return _row(stage.name, up_to_date=True)
+    counts = count_pending(scan(store, stage, now))
+    counts.pop("inputs")
+    todo = counts["new"] + counts["changed"] + counts["retry"]
+    return _row(stage.name, **counts, seconds_estimate=round(todo * _rate(stage, last), 1))
+
+
+def _rate(stage: Stage, last: dict[str, Any] | None) -> float:
+    """Seconds per key: as in the last run if it did enough to tell, else the stage's guess."""
+    keys = last["done"] + last["failed"] if last else 0
+    return last["seconds"] / keys if last and keys >= 100 else stage.seconds_per_key
+
+
+def _row(stage: str, **found: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"stage": stage, "up_to_date": False, "new": 0, "changed": 0, "retry": 0, "removed": 0}
+    return empty | {"seconds_estimate": 0.0, "requests_estimate": 0, "follows": []} | found

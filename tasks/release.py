@@ -1,0 +1,66 @@
+"""The last step: what the tables hold now becomes a release, in one commit, if it is fit to be one."""
+
+import importlib.metadata
+import subprocess
+from pathlib import Path
+
+from featurizers.registry import featurizer
+from storage.releases import Release, current_release, publish
+from storage.schemas import LOGS
+from storage.store import Store
+from tasks.plan import all_stages, is_released
+from tasks.settings import Catalogue
+
+_LIBRARIES = ("deltalake", "duckdb", "numpy", "prefect", "pyarrow", "sentence-transformers", "torch", "transformers")
+
+
+class ReleaseBlocked(Exception):
+    """The tables are not fit to be released; the former release stays current."""
+
+
+def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Release:
+    """The release that holds what the tables hold: a new one, or the present one when nothing changed.
+
+    Raises:
+        ReleaseBlocked: There is no item, or a feature has not exactly one row per item.
+    """
+    if is_released(store) and (current := current_release(store)):
+        return current
+    tables = [name for name in store.tables() if name not in LOGS]
+    counts = {name: store.count_live(name) for name in tables}
+    _check(counts)
+    return publish(
+        store,
+        {name: store.version(name) for name in tables},
+        partial=partial,
+        counts=counts,
+        stages={stage.name: stage.version for stage in all_stages(catalogue, store)},
+        code_version=code_version(),
+        catalogue=catalogue.model_dump(mode="json"),
+        catalogue_hash=catalogue.digest,
+        libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        weights=_weights(catalogue),
+    )
+
+
+def _check(counts: dict[str, int]) -> None:
+    if not counts["items"]:
+        raise ReleaseBlocked(
+            "no release: the table 'items' is empty; look at `select * from quarantine` and at the paths of the sources"
+        )
+
+
+def _weights(catalogue: Catalogue) -> dict[str, str]:
+    minilm = catalogue.featurizers.minilm
+    return {"minilm": featurizer("minilm", **minilm.model_dump()).version} if minilm else {}
+
+
+def code_version() -> str:
+    """The distribution's version, and the commit when it runs from a checkout."""
+    version = importlib.metadata.version("mediateca")
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return version
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    return f"{version}+{found.stdout.strip()}" if found.returncode == 0 else version

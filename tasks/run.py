@@ -1,0 +1,184 @@
+"""A build under Prefect: opens the store, runs stages as tasks of one chunk each, releases."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from multiprocessing import get_context
+from typing import Any
+from uuid import uuid4
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from storage.lock import build_lock
+from storage.releases import Release
+from storage.store import Store
+from tasks.features import save_fit
+from tasks.plan import Step, all_stages
+from tasks.prepare import ensure_world
+from tasks.progress import Bars
+from tasks.release import publish_release
+from tasks.settings import Catalogue, load_catalogue
+from tasks.stage import ChunkResult, Future, Stage, StageResult, last_runs, run_stage
+
+WORKERS = os.cpu_count() or 1
+
+
+@dataclass(kw_only=True)
+class Build:
+    """One build of one catalogue; holds the store's build lock while it is open."""
+
+    catalogue: Catalogue
+    store: Store
+    progress: Bars
+    build_id: str = field(default_factory=lambda: uuid4().hex[:12])
+    results: list[StageResult] = field(default_factory=list[StageResult])
+    last: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    _pool: ProcessPoolExecutor | None = None
+    _driver: threading.Lock = field(default_factory=threading.Lock)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a stage ended at a quota."""
+        return any(r.status == "partial" for r in self.results)
+
+    def submit(self, stage: Stage, work: Callable[[], ChunkResult]) -> Future:
+        """Run one chunk as a Prefect task: in the process pool, or here if the stage holds a model or a device."""
+        place = self._in_driver if stage.runs_in == "driver" else self._in_pool
+
+        # A closure: Prefect walks through every parameter of a task, and a chunk's rows are no parameter.
+        # Retries and caches stay off: what is done is known from the tables.
+        @task(name=stage.name, task_run_name=f"{stage.name}-{next(self._numbers)}", cache_policy=NO_CACHE, retries=0)
+        def chunk() -> ChunkResult:
+            return place(work)
+
+        return chunk.submit()
+
+    def _in_driver(self, work: Callable[[], ChunkResult]) -> ChunkResult:
+        with self._driver:
+            return work()
+
+    def _in_pool(self, work: Callable[[], ChunkResult]) -> ChunkResult:
+        with self._driver:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+        return self._pool.submit(work).result()
+
+    def close(self) -> None:
+        """End the worker processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def open_build(catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()) -> Iterator[Build]:
+    """A build of the catalogue, its store locked and its tables created.
+
+    Args:
+        catalogue: Name of a shipped catalogue, or path of a YAML file.
+        wait_s: How long to wait for another build of the same store.
+        quiet: Show no progress.
+        refit: Featurizers whose frozen fit is made anew.
+
+    Raises:
+        CatalogueError: The catalogue cannot be used.
+        StoreLocked: Another build holds the store.
+    """
+    chosen = load_catalogue(catalogue)
+    ensure_world(chosen)
+    store = Store(chosen.store_url)
+    with build_lock(store.url, wait_s=wait_s), Bars(quiet=quiet) as bars:
+        store.create(stage.writes for stage in all_stages(chosen, store))
+        if "tabular" in refit and chosen.featurizers.tabular:
+            save_fit(store, chosen.featurizers.tabular)
+        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store))
+        try:
+            yield build
+        finally:
+            build.close()
+
+
+def run(build: Build, *steps: Step) -> None:
+    """Bring the tables of these steps up to date, stage by stage."""
+    for step in steps:
+        for stage in step(build.catalogue, build.store):
+            result = run_stage(
+                build.store,
+                stage,
+                build_id=build.build_id,
+                submit=build.submit,
+                window=2 * WORKERS,
+                progress=build.progress,
+                last=build.last.get(stage.name),
+            )
+            build.results.append(result)
+
+
+def release(build: Build) -> Release:
+    """Publish what the tables hold, and say so in an event.
+
+    Raises:
+        ReleaseBlocked: The tables are not fit to be released.
+    """
+    started = time.perf_counter()
+    before = _newest(build.store)
+    published = publish_release(build.catalogue, build.store, partial=build.partial)
+    new = published.number > before
+    build.results.append(
+        StageResult(
+            stage="release",
+            status="completed" if new else "up_to_date",
+            done=int(new),
+            skipped=int(not new),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+    )
+    if new:
+        _tell(build, published)
+    return published
+
+
+def summary(build: Build, published: Release) -> dict[str, Any]:
+    """What `mediateca build --json` prints."""
+    return {
+        "release": published.release_id,
+        "partial": build.partial,
+        "stages": [result.as_json() for result in build.results],
+    }
+
+
+def _newest(store: Store) -> int:
+    from storage.releases import releases
+
+    return max((r.number for r in releases(store)), default=0)
+
+
+def _tell(build: Build, published: Release) -> None:
+    name = build.catalogue.catalogue
+    emit_event(
+        event="mediateca.release.published",
+        resource={"prefect.resource.id": f"mediateca.catalogue.{name}", "prefect.resource.name": name},
+        payload={"catalogue": name, "release": published.release_id, "partial": published.partial, "store": build.store.url},
+    )
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: leave Ctrl-C to the driver, and end when the driver was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+

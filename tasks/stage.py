@@ -1,0 +1,439 @@
+"""The stage: a keyed computation from one table to another, resumable, incremental, in chunks of one commit each.
+
+What is done is known from the tables alone. A key is pending when no row has its (key, input_hash, version), or when its
+row is a failure whose retry time has come. Free of Prefect: `tasks.run` says how chunks are submitted.
+"""
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.hashing import hash_rows
+from storage.reasons import Reason
+from storage.schemas import ATTEMPT_COLUMNS, LOGS, table_of
+from storage.store import Store
+
+RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
+"""When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
+_LONGEST_WAIT = timedelta(days=30)
+
+Compute = Callable[[pa.Table, Store], pa.Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the pipeline.
+
+    `inputs` and `load` are SQL over the store's views. `compute` is a function that worker processes can import: it
+    gets the rows of `load` for one chunk and gives one row per key: key and value columns, `reason` and `detail` where
+    there is no value, and optionally `retry_at`.
+    """
+
+    name: str
+    version: str  # raised whenever an output byte may change
+    reads: tuple[str, ...]  # tables whose change can make work
+    writes: str  # the keyed table that gets a row per attempted key
+    inputs: str | Callable[[Store], pa.Table]  # key columns of `writes` and `input_hash`
+    compute: Compute
+    load: str = "select * exclude (input_hash) from wanted"  # key columns and what `compute` needs; `wanted` is `inputs`
+    scope: str = "true"  # SQL: which rows of `writes` are this stage's
+    chunk_keys: int = 1_000  # about half a minute of work
+    chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this
+    runs_in: Literal["pool", "driver"] = "pool"  # driver: holds a model or a device that processes cannot share
+    outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
+    beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
+    prepare: Callable[[Store], "Stage"] | None = None  # settles the version once the inputs are there
+    seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkResult:
+    """What one chunk did."""
+
+    done: int
+    reasons: dict[str, int]
+    retry_at: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class StageResult:
+    """What a stage did in this build."""
+
+    stage: str
+    status: Literal["up_to_date", "completed", "partial"] = "up_to_date"
+    done: int = 0
+    skipped: int = 0  # keys that had their row already
+    failed: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    retry_at: datetime | None = None
+
+    def add(self, chunk: ChunkResult) -> None:
+        """Count one chunk."""
+        self.done += chunk.done
+        self.failed += sum(chunk.reasons.values())
+        self.reasons.update(chunk.reasons)
+        self.retry_at = earliest(self.retry_at, chunk.retry_at)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `mediateca build --json` prints of it."""
+        names = ("stage", "status", "done", "skipped", "failed", "removed", "seconds")
+        return {name: getattr(self, name) for name in names} | {"reasons": dict(self.reasons)}
+
+
+class Future(Protocol):
+    """What `submit` gives back: a result that can be waited for."""
+
+    def result(self) -> Any:
+        """The chunk's result, or its exception."""
+        ...
+
+
+Submit = Callable[[Stage, Callable[[], ChunkResult]], Future]
+
+
+class Done:
+    """The plain loop: the chunk has run by the time it is submitted."""
+
+    def __init__(self, stage: Stage, work: Callable[[], ChunkResult]) -> None:
+        """Run it."""
+        self._result = work()
+
+    def result(self) -> ChunkResult:
+        """The chunk's result."""
+        return self._result
+
+
+class Progress(Protocol):
+    """Who is told how far a stage is."""
+
+    def begin(self, stage: str, keys: int) -> None:
+        """A stage has `keys` to do."""
+        ...
+
+    def advance(self, keys: int) -> None:
+        """So many more are done."""
+        ...
+
+    def end(self, result: StageResult) -> None:
+        """The stage is over."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, stage: str, keys: int) -> None:
+        """Nothing."""
+
+    def advance(self, keys: int) -> None:
+        """Nothing."""
+
+    def end(self, result: StageResult) -> None:
+        """Nothing."""
+
+
+# --- up to date?
+
+
+def fingerprint(store: Store, stage: Stage) -> str:
+    """What the stage depends on, by version: equal to that of its last completed run means that nothing is to do."""
+    versions = {name: store.data_version(name) for name in stage.reads}
+    return json.dumps({"reads": versions, "outside": stage.outside() if stage.outside else None}, sort_keys=True)
+
+
+def last_runs(store: Store) -> dict[str, dict[str, Any]]:
+    """The newest run of each stage, from one small table."""
+    if "runs" not in store.tables():
+        return {}
+    rows = store.database({"runs": store.version("runs")}).sql(
+        "select * from runs qualify row_number() over (partition by stage order by computed_at desc) = 1"
+    )
+    return {row["stage"]: row for row in rows.to_arrow_table().to_pylist()}
+
+
+def is_up_to_date(store: Store, stage: Stage, last: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Whether the stage has nothing to do; nothing is scanned."""
+    if last is None or last["status"] != "completed" or last["version"] != stage.version:
+        return False
+    if last["retry_at"] is not None and last["retry_at"] <= now:
+        return False
+    return last["fingerprint"] == fingerprint(store, stage)
+
+
+# --- what is pending
+
+
+def scan(store: Store, stage: Stage, now: datetime) -> Any:
+    """DuckDB with `pending` (key, attempt, state, what `inputs` gave) and `gone` (keys); key columns only are read."""
+    con = store.database(also=(stage.writes,))
+    if isinstance(stage.inputs, str):
+        con.sql(f"create temp table wanted as {stage.inputs}")
+    else:
+        con.register("wanted", stage.inputs(store))
+    table = table_of(stage.writes)
+    key = ", ".join(table.key)
+    con.sql(
+        f"create temp table had as select {key}, input_hash as had_hash, version as had_version, attempt, retry_at "
+        f"from {table.view} where {stage.scope}"
+    )
+    state = (
+        "case when h.had_hash is null then 'new' when h.had_hash <> i.input_hash or h.had_version <> $version "
+        "then 'changed' when h.retry_at <= $now then 'retry' end"
+    )
+    con.execute(
+        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, {state} as state "
+        f"from wanted i left join had h using ({key}) where {state} is not null",
+        {"version": stage.version, "now": now},
+    )
+    con.sql(f"create temp table gone as select {key} from had anti join wanted using ({key})")
+    return con
+
+
+def count_pending(con: Any) -> dict[str, int]:
+    """How many keys are new, changed, to retry, removed, and in all."""
+    states = dict(con.sql("select state, count(*) from pending group by state").fetchall())
+    counts = {state: states.get(state, 0) for state in ("new", "changed", "retry")}
+    counts["removed"] = con.sql("select count(*) from gone").fetchall()[0][0]
+    return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0]}
+
+
+# --- running
+
+
+def run_stage(
+    store: Store,
+    stage: Stage,
+    *,
+    build_id: str,
+    submit: Submit = Done,
+    window: int = 4,
+    progress: Progress | None = None,
+    last: Mapping[str, Any] | None = None,
+) -> StageResult:
+    """Bring the stage's table up to date.
+
+    Args:
+        store: The store; the caller holds its build lock.
+        stage: What to compute.
+        build_id: Names this build in `runs`.
+        submit: Runs one chunk, now or elsewhere.
+        window: Chunks in flight at most; bounds memory.
+        progress: Who is told.
+        last: The stage's last run, if known.
+
+    Returns:
+        What was done; `partial` when a quota ended it.
+    """
+    started, now = time.perf_counter(), datetime.now(UTC)
+    progress = progress or Silent()
+    if stage.prepare:
+        stage = stage.prepare(store)
+    result = StageResult(stage=stage.name)
+    if is_up_to_date(store, stage, last, now):
+        return result
+    seen = fingerprint(store, stage)
+    con = scan(store, stage, now)
+    counts = count_pending(con)
+    todo = counts["new"] + counts["changed"] + counts["retry"]
+    result.status, result.skipped = "completed", counts["inputs"] - todo
+    progress.begin(stage.name, todo)
+    _run_chunks(store, stage, con, result, submit, window, progress)
+    result.removed = _bury(store, stage, con)
+    result.retry_at = earliest(result.retry_at, _earliest_retry(store, stage))
+    for name in (stage.writes, *stage.beside, *LOGS):
+        store.tidy(name)
+    result.seconds = round(time.perf_counter() - started, 3)
+    _record(store, stage, result, seen, build_id)
+    progress.end(result)
+    return result
+
+
+def _run_chunks(
+    store: Store, stage: Stage, con: Any, result: StageResult, submit: Submit, window: int, progress: Progress
+) -> None:
+    flying: deque[Future] = deque()
+
+    def land() -> None:
+        chunk: ChunkResult = flying.popleft().result()
+        result.add(chunk)
+        progress.advance(chunk.done + sum(chunk.reasons.values()))
+        if Reason.QUOTA in chunk.reasons:
+            result.status = "partial"
+
+    for rows in _chunks(con, stage):
+        flying.append(submit(stage, _work(store.url, stage, rows)))
+        if len(flying) >= window:
+            land()
+        if result.status == "partial":
+            break
+    while flying:
+        land()
+
+
+def _work(url: str, stage: Stage, rows: pa.Table) -> Callable[[], ChunkResult]:
+    # Only what a worker needs goes to it: `inputs` and `prepare` may be closures.
+    lean = replace(stage, inputs="", outside=None, prepare=None)
+    return Chunk(url, lean, rows)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk, ready to run in any process: compute, then one append commit."""
+
+    url: str
+    stage: Stage
+    rows: pa.Table
+
+    def __call__(self) -> ChunkResult:
+        """Compute and commit; a killed chunk leaves no row of its table."""
+        store = Store(self.url)
+        out = complete(self.stage, self.rows, self.stage.compute(self.rows, store))
+        store.append(self.stage.writes, out)
+        reasons = Counter(r for r in out.column("reason").to_pylist() if r is not None)
+        reasons.pop(Reason.EMPTY, None)  # a value, not a failure
+        done = out.num_rows - sum(reasons.values())
+        return ChunkResult(done=done, reasons=dict(reasons), retry_at=pc.min(out.column("retry_at")).as_py())
+
+
+def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:
+    key = ", ".join(table_of(stage.writes).key)
+    extra = "p.attempt, p.input_hash as pending_hash"
+    reader = con.sql(f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})").to_arrow_reader(stage.chunk_keys)
+    held: list[pa.RecordBatch] = []
+    for batch in reader:
+        held.append(batch)
+        while sum(b.num_rows for b in held) >= stage.chunk_keys:
+            table = pa.Table.from_batches(held)
+            yield from _by_bytes(table.slice(0, stage.chunk_keys), stage.chunk_bytes)
+            held = table.slice(stage.chunk_keys).to_batches()
+    if held:
+        yield from _by_bytes(pa.Table.from_batches(held), stage.chunk_bytes)
+
+
+def _by_bytes(rows: pa.Table, limit: int | None) -> Iterator[pa.Table]:
+    if limit is None:
+        yield rows
+        return
+    start, total = 0, 0
+    for i, size in enumerate(rows.column("size_bytes").to_pylist()):
+        if i > start and total + size > limit:
+            yield rows.slice(start, i - start)
+            start, total = i, 0
+        total += size
+    if start < rows.num_rows:
+        yield rows.slice(start)
+
+
+def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
+    """Add the attempt columns to what `compute` gave.
+
+    Raises:
+        ValueError: A key of the chunk has no row, or one that was not asked for has.
+    """
+    table = table_of(stage.writes)
+    asked = {key: (attempt, hash_) for *key_, attempt, hash_ in _tuples(rows, (*table.key, "attempt", "pending_hash")) for key in [tuple(key_)]}
+    keys = [tuple(key) for key in _tuples(out, table.key)]
+    if len(keys) != len(asked) or set(keys) != set(asked):
+        raise ValueError(f"stage '{stage.name}': {len(asked)} keys were asked for, {len(set(keys))} came back; one row per key is the contract")
+    out = _with_missing_columns(out, table.schema)
+    now = datetime.now(UTC)
+    attempts = [asked[key][0] + 1 for key in keys]
+    reasons = out.column("reason").to_pylist()
+    given = out.column("retry_at").to_pylist()
+    retry = [at or retry_time(reason, n, now) for at, reason, n in zip(given, reasons, attempts, strict=True)]
+    values = [name for name in table.schema.names if name not in ATTEMPT_COLUMNS and name not in table.key]
+    columns = {name: out.column(name) for name in (*table.key, *values, "reason", "detail")}
+    columns |= {
+        "input_hash": pa.array([asked[key][1] for key in keys], pa.int64()),
+        "value_hash": pa.array(hash_rows(out, [*values, "reason"]), pa.int64()),
+        "version": pa.array([stage.version] * len(keys), pa.string()),
+        "attempt": pa.array(attempts, pa.int32()),
+        "retry_at": pa.array(retry, pa.timestamp("us", tz="UTC")),
+        "computed_at": pa.array([now] * len(keys), pa.timestamp("us", tz="UTC")),
+    }
+    return pa.table({name: columns[name] for name in table.schema.names})
+
+
+def retry_time(reason: str | None, attempt: int, now: datetime) -> datetime | None:
+    """When a failure is tried again; None when only a change can help."""
+    wait = RETRY_AFTER.get(Reason(reason)) if reason else None
+    return now + min(wait * 2 ** min(attempt - 1, 10), _LONGEST_WAIT) if wait else None
+
+
+def per_item(rows: pa.Table, key: tuple[str, ...], one: Callable[[dict[str, Any]], dict[str, Any]]) -> list[dict[str, Any]]:
+    """`one(row)` for each row, its key columns added; an item that fails is a row with a reason, not an exception."""
+    out: list[dict[str, Any]] = []
+    for row in rows.to_pylist():
+        named = {name: row[name] for name in key}
+        try:
+            out.append(named | one(row))
+        except Exception as exc:  # noqa: BLE001  the one place that turns a bad item into a reason code
+            out.append(named | {"reason": Reason.INTERNAL_ERROR, "detail": f"{type(exc).__name__}: {exc}"[:200]})
+    return out
+
+
+def rows_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Python rows as an Arrow table with the columns that `compute` must give; what a row leaves out is null."""
+    wanted = [f for f in table_of(name).schema if f.name not in ATTEMPT_COLUMNS or f.name in ("reason", "detail", "retry_at")]
+    return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in wanted})
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    """The first of the times there are."""
+    return min((t for t in times if t is not None), default=None)
+
+
+def _tuples(table: pa.Table, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table.column(name).to_pylist() for name in names), strict=True)
+
+
+def _with_missing_columns(out: pa.Table, schema: pa.Schema) -> pa.Table:
+    for f in schema:
+        if f.name not in out.column_names:
+            out = out.append_column(f.name, pa.nulls(out.num_rows, f.type))
+    return out
+
+
+def _bury(store: Store, stage: Stage, con: Any) -> int:
+    """Append a tombstone for every key whose input is gone; the reader hides it, the next rewrite drops it."""
+    gone = con.sql("select * from gone").to_arrow_table()
+    if gone.num_rows:
+        table, n = table_of(stage.writes), gone.num_rows
+        rows = _with_missing_columns(gone.append_column("reason", pa.array([Reason.REMOVED] * n, pa.string())), table.schema)
+        for name, value in (("input_hash", 0), ("value_hash", 0), ("version", stage.version), ("attempt", 0)):
+            rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array([value] * n, table.schema.field(name).type))
+        at = pa.array([datetime.now(UTC)] * n, pa.timestamp("us", tz="UTC"))
+        store.append(stage.writes, rows.set_column(rows.schema.get_field_index("computed_at"), "computed_at", at))
+    return gone.num_rows
+
+
+def _earliest_retry(store: Store, stage: Stage) -> datetime | None:
+    sql = f"select min(retry_at) from {table_of(stage.writes).view} where {stage.scope}"
+    return store.database().sql(sql).fetchall()[0][0]
+
+
+def _record(store: Store, stage: Stage, result: StageResult, seen: str, build_id: str) -> None:
+    store.log(
+        "runs",
+        run_id=f"{build_id}/{stage.name}",
+        build_id=build_id,
+        stage=stage.name,
+        version=stage.version,
+        fingerprint=seen,
+        status=result.status,
+        done=result.done,
+        skipped=result.skipped,
+        failed=result.failed,
+        removed=result.removed,
+        seconds=result.seconds,
+        retry_at=result.retry_at,
+    )

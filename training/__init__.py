@@ -1,0 +1,1 @@
+"""Recommenders: data, models, losses, metrics. Reads releases, never `now`."""
