@@ -66,7 +66,8 @@ def tar_members(stream: BufferedReader, wanted: Callable[[str], bool]) -> Iterat
     try:
         with tarfile.open(fileobj=source, mode="r|") as tar:
             yield from _tar_members(tar, wanted)
-            fault = source.fault or _end_fault(tar)
+            end = _end_fault(tar)  # reads on, and may so find the fault of the source
+            fault = source.fault or end
     except _TAR_ERRORS as exc:
         fault = source.fault or str(exc)
     if fault:
@@ -128,10 +129,12 @@ def zip_ranges(stream: BufferedReader, wanted: Callable[[str], bool]) -> list[tu
     """
     try:
         with zipfile.ZipFile(stream) as archive:
-            starts = sorted(_zip_infos(archive, wanted))
-            return list(zip(starts, [*starts, archive.start_dir][1:], strict=True))
+            starts, directory = sorted(_zip_infos(archive, wanted)), archive.start_dir
     except _ZIP_ERRORS as exc:
         raise Damaged(f"the zip archive cannot be read: {exc}") from exc
+    if starts and not 0 <= starts[0] <= starts[-1] < directory:
+        raise Damaged("the zip archive cannot be read: a member lies outside of the file")
+    return list(zip(starts, [*starts, directory][1:], strict=True))
 
 
 def zip_member(stream: BufferedReader, start: int, wanted: Callable[[str], bool]) -> Member:

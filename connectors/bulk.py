@@ -1,6 +1,7 @@
 """What the bulk connectors share: parts, digests, pages and cursors, headers."""
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -95,16 +96,15 @@ class BulkFiles:
         try:
             return (self.root / file).open("rb")
         except OSError as exc:
-            why = exc.strerror or type(exc).__name__
-            raise NotFound(
-                f"{self.name}: cannot read '{file}' ({why}), expected a file that `parts()` listed; run again",
-                source=self.name,
-                url=file,
-            ) from exc
+            raise self._gone(file, exc) from exc
 
     def changed_at(self, file: str) -> datetime:
-        """When a file was last changed."""
-        return datetime.fromtimestamp((self.root / file).stat().st_mtime, UTC)
+        """When a file was last changed.
+
+        Raises:
+            NotFound: The file is gone.
+        """
+        return datetime.fromtimestamp(self._stat(file).st_mtime, UTC)
 
     def lines(self, part: Part, *, fallback: str | None = None) -> Iterator[Line]:
         """The lines of a part that are not blank."""
@@ -151,7 +151,7 @@ class BulkFiles:
 
     def part(self, entity: str, file: str) -> Part:
         """A whole file as one part."""
-        stat = (self.root / file).stat()
+        stat = self._stat(file)
         return Part(entity=entity, file=file, stat=f"{stat.st_size}-{stat.st_mtime_ns}", size_bytes=stat.st_size)
 
     def ranges(self, entity: str, file: str) -> list[Part]:
@@ -166,6 +166,17 @@ class BulkFiles:
 
     def _read(self, part: Part) -> Iterator[Page]:
         raise NotImplementedError
+
+    def _stat(self, file: str) -> os.stat_result:
+        try:
+            return (self.root / file).stat()
+        except OSError as exc:
+            raise self._gone(file, exc) from exc
+
+    def _gone(self, file: str, exc: OSError) -> NotFound:
+        why = exc.strerror or type(exc).__name__
+        message = f"{self.name}: cannot read '{file}' ({why}), expected a file that `parts()` listed; run again"
+        return NotFound(message, source=self.name, url=file)
 
 
 def record_pages(part: Part, rows: Iterable[Row | Reject], make: Callable[[Row], Record]) -> Iterator[Page]:

@@ -26,7 +26,6 @@ _SLICE = re.compile(r"mpd\.slice\.([0-9]+)-[0-9]+\.json")
 _TRACK = re.compile("spotify:track:([0-9A-Za-z]{22})")
 _PLAYLISTS = re.compile(r'"playlists"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
-_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _EVENT_COLUMNS = {"user": pl.String, "item": pl.String, "seconds": pl.Int64, "position": pl.Int32, "line": pl.Int64}
 
 
@@ -126,9 +125,9 @@ class _Slices:
         where = f"{self.part.file}!{member.name}" if member.name else self.part.file
         if member.size_bytes > archives.LIMIT_BYTES:
             return self.refused(f"{where}: {member.size_bytes} bytes, expected at most {archives.LIMIT_BYTES}")
-        text = member.data.removeprefix(BOM).decode("utf-8", "surrogateescape")
+        text, odd = _text(member.data)
         found, rest, fault = _playlists(text)
-        page = _SlicePage(self.part, where, self.fetched_at, self.line, bool(_HALF_PAIR.search(text)))
+        page = _SlicePage(self.part, where, self.fetched_at, self.line, odd)
         for playlist in found:
             page.add(playlist)
         if fault:
@@ -141,6 +140,15 @@ class _Slices:
         found = reject(self.part, self.line + 1 if self.line else 0, Reason.DECODE_ERROR, detail[:300], "")
         self.line += 1
         return Page(rejects=(found,))
+
+
+def _text(data: bytes) -> tuple[str, bool]:
+    """The text of a slice, and whether a string in it may not be writable as UTF-8."""
+    data = data.removeprefix(BOM)
+    try:
+        return data.decode("utf-8"), b"\\ud" in data or b"\\uD" in data  # the halves of surrogate pairs
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape"), True
 
 
 def _playlists(text: str) -> tuple[list[Any], str, str]:

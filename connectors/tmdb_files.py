@@ -47,7 +47,7 @@ CREDIT_SCHEMA = pa.schema(
 CREDITS_A_PAGE = 100_000  # rows of the Parquet file
 PYTHON_LIST_LIMIT = 1_000_000  # characters; the parser of Python needs a hundred times as many bytes
 
-_ParquetErrors = (pa.ArrowException, OSError)
+_PARQUET_ERRORS = (pa.ArrowException, OSError)
 
 
 def connect(*, path: str) -> BulkConnector:
@@ -97,7 +97,7 @@ class TmdbFiles(BulkFiles):
             return None
         try:
             found: list[str] = pq.read_schema(file).names
-        except _ParquetErrors:
+        except _PARQUET_ERRORS:
             return "credits" if "credits" in file.name else None
         return "credits" if {"movie_id", "person_id"} <= set(found) else None
 
@@ -113,7 +113,7 @@ class TmdbFiles(BulkFiles):
             film = as_object(parse_json(row.fields[0]))
             if film is None:
                 raise Refused("the line is not a JSON object")
-            return _record(part, "film", film, row.line, fetched_at)
+            return _record(part, "id", film, row.line, fetched_at)
 
         return record_pages(part, text_rows(part, self.lines(part)), make)
 
@@ -133,18 +133,23 @@ class TmdbFiles(BulkFiles):
 
     def _read_parquet(self, part: Part) -> Iterator[Page]:
         """Pages of whole movies: the file may be sorted by person, so it is scanned once per page of movie ids."""
-        try:
-            with pq.ParquetFile(self.root / part.file) as file:
+        with self.open(part.file) as stream:
+            try:
+                file = pq.ParquetFile(stream)
                 self.columns(part.file, file.schema_arrow.names, CREDIT_SCHEMA.names)
-                ids = _ids(file)
-                nulls = np.flatnonzero(ids < 0)
-                bad = [reject(part, int(at) + 1, Reason.BAD_VALUE, "movie_id is missing", "") for at in nulls]
-                yield Page(rejects=tuple(bad))
-                for low, high in _id_ranges(ids):
-                    yield self._credits_page(part, _movies(file, low, high))
-        except _ParquetErrors as exc:
-            detail = f"not a Parquet file that can be read: {exc}"[:200]
-            yield Page(rejects=(reject(part, 0, Reason.DECODE_ERROR, detail, ""),))
+                yield from self._parquet_pages(part, file)
+            except _PARQUET_ERRORS as exc:
+                detail = f"not a Parquet file that can be read: {exc}"[:200]
+                yield Page(rejects=(reject(part, 0, Reason.DECODE_ERROR, detail, ""),))
+
+    def _parquet_pages(self, part: Part, file: Any) -> Iterator[Page]:
+        ids = _ids(file)
+        missing = [int(at) + 1 for at in np.flatnonzero(ids < 0)]
+        if missing:
+            bad = [reject(part, line, Reason.BAD_VALUE, "movie_id is missing or negative", "") for line in missing]
+            yield Page(rejects=tuple(bad))
+        for low, high in _id_ranges(ids):
+            yield self._credits_page(part, _movies(file, low, high))
 
     def _credits_page(self, part: Part, movies: dict[int, list[dict[str, Any]]]) -> Page:
         fetched_at = self.changed_at(part.file)

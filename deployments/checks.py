@@ -15,7 +15,17 @@ _LOW_DISK_BYTES = 5 << 30
 
 def run_checks() -> list[dict[str, Any]]:
     """One row per check: what was found, and what to do where it is not enough."""
-    return [_python(), *map(_package, _PACKAGES), _fastapi(), _weights(), _home(), _disk(), _real_data(), _server(), _catalogues()]
+    return [
+        _python(),
+        *map(_package, _PACKAGES),
+        _fastapi(),
+        _weights(),
+        _home(),
+        _disk(),
+        _real_data(),
+        _server(),
+        _catalogues(),
+    ]
 
 
 def _row(check: str, state: str, found: str, hint: str = "") -> dict[str, Any]:
@@ -37,13 +47,20 @@ def _version(package: str) -> str | None:
 
 def _package(name: str) -> dict[str, Any]:
     found = _version(name)
-    return _row(name, "ok" if found else "fail", found or "not installed", "" if found else "run `make` in the checkout")
+    return _row(
+        name, "ok" if found else "fail", found or "not installed", "" if found else "run `make` in the checkout"
+    )
 
 
 def _fastapi() -> dict[str, Any]:
     found = _version("fastapi") or "0"
     ok = tuple(int(part) for part in found.split(".")[:2]) < (0, 150)
-    return _row("fastapi", "ok" if ok else "fail", found, "" if ok else "Prefect 3.8 needs fastapi<0.150: pip install 'fastapi<0.150'")
+    return _row(
+        "fastapi",
+        "ok" if ok else "fail",
+        found,
+        "" if ok else "Prefect 3.8 needs fastapi<0.150: pip install 'fastapi<0.150'",
+    )
 
 
 def _weights() -> dict[str, Any]:
@@ -60,21 +77,33 @@ def _home() -> dict[str, Any]:
     place = home()
     there = next(p for p in (place, *place.parents) if p.exists())
     ok = os.access(there, os.W_OK)
-    return _row("MEDIATECA_HOME", "ok" if ok else "fail", str(place), "" if ok else "cannot be written; set MEDIATECA_HOME")
+    return _row(
+        "MEDIATECA_HOME", "ok" if ok else "fail", str(place), "" if ok else "cannot be written; set MEDIATECA_HOME"
+    )
 
 
 def _disk() -> dict[str, Any]:
     place = home()
     free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
     ok = free > _LOW_DISK_BYTES
-    return _row("disk", "ok" if ok else "warn", f"{free / (1 << 30):.0f} GiB free", "" if ok else "builds of real data need more")
+    return _row(
+        "disk",
+        "ok" if ok else "warn",
+        f"{free / (1 << 30):.0f} GiB free",
+        "" if ok else "builds of real data need more",
+    )
 
 
 def _real_data() -> dict[str, Any]:
     found = os.environ.get("MEDIATECA_REAL_DATA")
     if found and Path(found).is_dir():
         return _row("MEDIATECA_REAL_DATA", "ok", found)
-    return _row("MEDIATECA_REAL_DATA", "warn", found or "not set", "the catalogues films and music read their files there; demo needs none")
+    return _row(
+        "MEDIATECA_REAL_DATA",
+        "warn",
+        found or "not set",
+        "the catalogues films and music read their files there; demo needs none",
+    )
 
 
 def _server() -> dict[str, Any]:

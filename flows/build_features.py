@@ -9,7 +9,9 @@ from tasks.run import open_build, release, run, summary
 
 
 @flow(name="build-features")
-def build_features(catalogue: str = "demo", wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()) -> dict[str, Any]:
+def build_features(
+    catalogue: str = "demo", wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Bring every table of a catalogue up to date and release it.
 
     Args:

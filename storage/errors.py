@@ -8,13 +8,19 @@
     - `NoSuchRelease`: the release asked for does not exist, or was retired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from deltalake.exceptions import DeltaError
 
 _FULL = ("No space left", "StorageFull", "Disk quota exceeded", "os error 28", "File too large")
-_READ_ONLY = ("Read-only file system", "Permission denied", "PermissionDenied", "AccessDenied", "Operation not permitted")
+_READ_ONLY = (
+    "Read-only file system",
+    "Permission denied",
+    "PermissionDenied",
+    "AccessDenied",
+    "Operation not permitted",
+)
 
 
 class StoreError(Exception):
@@ -42,7 +48,7 @@ class NoSuchRelease(StoreError):
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def told(url: str) -> Generator[None]:
     """Turn what the libraries say of a full or read-only place into a `StoreError` that names the store."""
     try:
         yield

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ _POLL_S = 0.5
 
 
 @contextmanager
-def build_lock(url: str, *, wait_s: float = 0.0) -> Iterator[None]:
+def build_lock(url: str, *, wait_s: float = 0.0) -> Generator[None]:
     """Hold the store's build lock.
 
     Args:
@@ -44,7 +44,7 @@ def _refusal(url: str, holder: dict[str, Any] | None) -> StoreLocked:
 
 
 @contextmanager
-def _file_lock(url: str, wait_s: float) -> Iterator[None]:
+def _file_lock(url: str, wait_s: float) -> Generator[None]:
     # The kernel drops the lock with its process, killed or not: no heartbeat is needed on local disk.
     from filelock import FileLock, Timeout
 
@@ -68,7 +68,7 @@ def _file_lock(url: str, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _lease(url: str, wait_s: float) -> Iterator[None]:
+def _lease(url: str, wait_s: float) -> Generator[None]:
     objects, deadline = Objects(url), time.monotonic() + wait_s
     while not _take(objects):
         if time.monotonic() > deadline:
@@ -89,7 +89,9 @@ def _take(objects: Objects) -> bool:
     held, mark = objects.read_json("build.lease.json")
     if held is None:
         return objects.write_json("build.lease.json", _lease_body(), only_new=True)
-    return time.time() - held["beat"] > LEASE_S and objects.write_json("build.lease.json", _lease_body(), replacing=mark)
+    return time.time() - held["beat"] > LEASE_S and objects.write_json(
+        "build.lease.json", _lease_body(), replacing=mark
+    )
 
 
 def _lease_body() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -16,6 +16,7 @@ class Objects:
     """Files under one URL, read and written whole; a write is atomic."""
 
     def __init__(self, url: str) -> None:
+        """`url` is a folder, or what object_store understands."""
         self.url = url
         self._store: ObjectStore | None = None
 
@@ -26,7 +27,7 @@ class Objects:
             else:
                 # Plain http is for test servers on loopback; object_store refuses it unless told.
                 http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-                self._store = cast(ObjectStore, from_url(self.url, client_options={"allow_http": http}))
+                self._store = from_url(self.url, client_options={"allow_http": http})
         return self._store
 
     def read_json(self, name: str) -> tuple[dict[str, Any] | None, Etag]:

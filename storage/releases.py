@@ -39,7 +39,8 @@ def releases(store: Store) -> list[Release]:
     """All releases, oldest first; at most one is `current`."""
     if "releases" not in store.tables():
         return []
-    rows = store.database().sql("select * exclude (computed_at) from releases order by number").to_arrow_table().to_pylist()
+    con = store.database({"releases": store.version("releases")})
+    rows = con.sql("select * exclude (computed_at) from releases order by number").to_arrow_table().to_pylist()
     published = [r for r in rows if r["state"] == "published"]
     current = max(published, key=lambda r: r["current_since"], default=None)
     return [_parsed(row, current=row is current) for row in rows]
@@ -67,7 +68,9 @@ def find_release(store: Store, release_id: str | None = None) -> Release:
     return found
 
 
-def publish(store: Store, tables: Mapping[str, int], *, partial: bool, note: str | None = None, **facts: Any) -> Release:
+def publish(
+    store: Store, tables: Mapping[str, int], *, partial: bool, note: str | None = None, **facts: Any
+) -> Release:
     """Make these table versions the current release; one commit.
 
     Args:

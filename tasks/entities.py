@@ -65,7 +65,9 @@ def from_tmdb(source_id: str, bodies: Bodies) -> Row:
     film = bodies["film"]
     people = _credits(bodies.get("credits", {}))
     imdb = film.get("imdb_id")
-    numbers = {name: _positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")}
+    numbers = {
+        name: _positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")
+    }
     runtime = _positive(film.get("runtime"))
     return {
         "kind": "film",
@@ -133,7 +135,13 @@ def from_lastfm(source_id: str, bodies: Bodies) -> Row:
     }
 
 
-NAMESPACES = {"movielens": "movielens", "tmdb_files": "tmdb", "spotify_tracks": "spotify", "mpd": "spotify", "lastfm_1k": "lastfm"}
+NAMESPACES = {
+    "movielens": "movielens",
+    "tmdb_files": "tmdb",
+    "spotify_tracks": "spotify",
+    "mpd": "spotify",
+    "lastfm_1k": "lastfm",
+}
 """Whose ids a connector's are: two sources of one namespace mean the same thing by the same id."""
 
 # Raw entities that describe an item: the one that must be there, then those that add to it.
@@ -241,7 +249,9 @@ def _names(value: Any) -> list[str]:
 
 def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
     ids = film.get("genre_ids") or []
-    return sorted({name.lower() for name in _names(film.get("genres"))} | {TMDB_GENRES[i] for i in ids if i in TMDB_GENRES})
+    return sorted(
+        {name.lower() for name in _names(film.get("genres"))} | {TMDB_GENRES[i] for i in ids if i in TMDB_GENRES}
+    )
 
 
 def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -59,7 +59,9 @@ def _write_table(con: Any, name: str, folder: Path, *, float16: bool) -> list[tu
     dropped = [c for c in ATTEMPT_COLUMNS if c not in _KEPT and c in table.schema.names]
     dropped += ["load_id"] if table.kind == "loaded" else []
     order = _ORDER.get(name, ", ".join(table.key))
-    reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(_BATCH_ROWS)
+    reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(
+        _BATCH_ROWS
+    )
     width = 0
     if name.startswith("features/"):
         width = con.sql(f"select coalesce(max(len(value)), 0) from {table.view}").fetchall()[0][0]
@@ -113,7 +115,9 @@ def _card(release: Release, names: list[str], files: list[tuple[Path, int]]) -> 
     configs = "\n".join(f"- config_name: {table_of(n).view}\n  data_files: {n}/*.parquet" for n in names)
     listed = "\n".join(f"| `{n}` | {rows[n]:,} | {table_of(n).about} |" for n in names)
     catalogue = release.catalogue
-    sources = "\n".join(f"- `{name}` (connector {source['connector']})" for name, source in catalogue["sources"].items())
+    sources = "\n".join(
+        f"- `{name}` (connector {source['connector']})" for name, source in catalogue["sources"].items()
+    )
     return f"""---
 configs:
 {configs}
@@ -122,7 +126,9 @@ configs:
 
 {catalogue["about"]}
 
-Published {release.created_at:%Y-%m-%d %H:%M:%S} UTC by mediateca {release.code_version}, catalogue hash {release.catalogue_hash}.
+Published {release.created_at:%Y-%m-%d %H:%M:%S} UTC by mediateca {release.code_version}.
+Catalogue hash {release.catalogue_hash}.
+
 Rows with a `reason` have no value and say why; `detail` is free text. Vectors are fixed-size lists. Check the files
 with `sha256sum -c SHA256SUMS`. The licences of the sources hold for what came from them.
 

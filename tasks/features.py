@@ -96,7 +96,8 @@ def load_fit(store: Store, settings: TabularSettings) -> Any:
     from featurizers.tabular import TabularFit
 
     rows = store.database({"models": store.version("models")}).execute(
-        "select parameters from models where kind = 'fit' and name = 'tabular' and config = ? order by computed_at desc",
+        "select parameters from models where kind = 'fit' and name = 'tabular' and config = ? "
+        "order by computed_at desc",
         [settings.model_dump_json()],
     )
     found = rows.fetchone()
@@ -122,7 +123,9 @@ def fit_items(store: Store, settings: TabularSettings) -> Any:
 
     con = store.database()
     moments = [
-        con.sql(f"select avg(x), stddev_pop(x) from (select ({_number(name)})::double as x from items where reason is null)")
+        con.sql(
+            f"select avg(x), stddev_pop(x) from (select ({_number(name)})::double as x from items where reason is null)"
+        )
         for name in settings.numeric
     ]
     # 12 digits: sums over threads differ in the last bits, and the digest of the fit is part of a version.
@@ -144,7 +147,9 @@ def encode_items(rows: pa.Table, store: Store, *, fit: str) -> pa.Table:
     """One vector and mask per item."""
     from featurizers.tabular import TabularFit
 
-    return vectors_table("features/tabular", rows, featurizer("tabular", fit=TabularFit.from_json(fit))(rows.to_pylist()))
+    return vectors_table(
+        "features/tabular", rows, featurizer("tabular", fit=TabularFit.from_json(fit))(rows.to_pylist())
+    )
 
 
 # --- arrays to rows
@@ -156,7 +161,11 @@ def vectors_table(name: str, rows: pa.Table, batch: FeatureBatch) -> pa.Table:
     missing = np.array([error is not None for error in batch.errors], bool)
     mask = None if batch.mask is None else _lists(batch.mask.reshape(-1), n, width, missing, pa.bool_())
     return _feature_rows(
-        name, rows, _lists(batch.values.astype(np.float32).reshape(-1), n, width, missing, pa.float32()), mask, list(batch.errors)
+        name,
+        rows,
+        _lists(batch.values.astype(np.float32).reshape(-1), n, width, missing, pa.float32()),
+        mask,
+        list(batch.errors),
     )
 
 
@@ -168,12 +177,19 @@ def reasons_table(name: str, rows: pa.Table, reason: Reason, detail: str) -> pa.
 
 
 def _lists(flat: Any, n: int, width: int, missing: Any, type_: pa.DataType) -> pa.Array:
-    offsets = pa.array(np.arange(0, (n + 1) * width, max(width, 1), dtype=np.int32)[: n + 1], mask=np.append(missing, False))
+    offsets = pa.array(
+        np.arange(0, (n + 1) * width, max(width, 1), dtype=np.int32)[: n + 1], mask=np.append(missing, False)
+    )
     return pa.ListArray.from_arrays(offsets, pa.array(flat, type_))
 
 
 def _feature_rows(
-    name: str, rows: pa.Table, value: pa.Array, mask: pa.Array | None, reasons: list[str | None], detail: str | None = None
+    name: str,
+    rows: pa.Table,
+    value: pa.Array,
+    mask: pa.Array | None,
+    reasons: list[str | None],
+    detail: str | None = None,
 ) -> pa.Table:
     schema, n = table_of(name).schema, rows.num_rows
     return pa.table(

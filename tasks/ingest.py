@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.base import BulkConnector, Page, Part, Reject
 from connectors.registry import connect
@@ -106,7 +105,9 @@ class Loader:
     def __init__(self, store: Store) -> None:
         """Rows go to `store`; what was taken down is left out."""
         self._store = store
-        taken = store.database({"takedowns": store.version("takedowns")}).sql("select entity_id from takedowns").fetchall()
+        taken = (
+            store.database({"takedowns": store.version("takedowns")}).sql("select entity_id from takedowns").fetchall()
+        )
         self._taken = {entity for (entity,) in taken}
         self._held: dict[str, list[pa.Table]] = {"raw": [], "interactions": [], "quarantine": []}
 
@@ -164,19 +165,27 @@ class Loader:
         ids = pa.array([entity_id(namespace, item) for item in items.dictionary.to_pylist()], pa.string())
         entities = ids.take(items.indices)
         if self._taken:
-            keep = pc.invert(pc.is_in(entities, pa.array(list(self._taken), pa.string())))
+            keep = pa.array([entity not in self._taken for entity in entities.to_pylist()])
             events, entities = events.filter(keep), entities.filter(keep)
         n = events.num_rows
         file = page.part.file if page.part else ""
         return _table(
             "interactions",
-            user_id=pc.binary_join_element_wise(source, events.column("user").cast(pa.string()), ":"),
+            user_id=_prefixed(source, events.column("user")),
             entity_id=entities,
             source=pa.array([source] * n, pa.string()),
             file=pa.array([file] * n, pa.string()),
             load_id=pa.array([load_id] * n, pa.string()),
             **{name: events.column(name) for name in ("kind", "value", "at", "position", "line")},
         )
+
+
+def _prefixed(source: str, users: pa.ChunkedArray) -> pa.Array:
+    """`source:user` for each; one string per distinct user is made."""
+    distinct = users.combine_chunks().dictionary_encode()
+    return pa.array([f"{source}:{user}" for user in distinct.dictionary.to_pylist()], pa.string()).take(
+        distinct.indices
+    )
 
 
 def _quarantine(source: str, load_id: str, rejects: tuple[Reject, ...]) -> pa.Table:
@@ -191,8 +200,10 @@ def _table(name: str, **columns: Any) -> pa.Table:
 
     def cells() -> Iterator[Any]:
         for f in schema:
-            given = columns.get(f.name)
-            given = [None] * n if given is None else given
-            yield given.cast(f.type) if isinstance(given, pa.Array | pa.ChunkedArray) else pa.array(given, f.type)
+            given: Any = columns.get(f.name)
+            if given is None:
+                yield pa.nulls(n, f.type)
+            else:
+                yield given.cast(f.type) if isinstance(given, pa.Array | pa.ChunkedArray) else pa.array(given, f.type)
 
     return pa.Table.from_arrays(list(cells()), schema=schema)

@@ -34,7 +34,9 @@ class Members:
         self.version = digest_of([self.ranks, self.fields])
         whens = " ".join(f"when '{name}' then {rank}" for name, rank in self.ranks.items())
         self._rank = f"case l.source {whens} end"
-        self._claims = "links l join entities e using (source, source_id) where l.state = 'accepted' and e.reason is null"
+        self._claims = (
+            "links l join entities e using (source, source_id) where l.state = 'accepted' and e.reason is null"
+        )
 
     @property
     def hashes(self) -> str:

@@ -61,12 +61,16 @@ def assign(sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...],
     for _, name, _, defines_items in sources:
         if not defines_items:
             _attach(con, name)
-    return con.sql(
-        "select *, md5_number_lower(concat_ws('|', entity_id, method, evidence, state))::hugeint % 9223372036854775807 "
-        "as hash from claims"
-    ).project(
-        "item_id, source, source_id, entity_id, probability, method, evidence, state, hash::bigint as input_hash"
-    ).to_arrow_table()
+    return (
+        con.sql(
+            "select *, md5_number_lower(concat_ws('|', entity_id, method, evidence, state))::hugeint "
+            "% 9223372036854775807 as hash from claims"
+        )
+        .project(
+            "item_id, source, source_id, entity_id, probability, method, evidence, state, hash::bigint as input_hash"
+        )
+        .to_arrow_table()
+    )
 
 
 def _prepare(con: Any, sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...]) -> None:
@@ -103,10 +107,12 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
     con.sql(f"""
         create or replace temp table found as
         with own as (
-            select entity_id, min(m.item) as item, '{namespace}' as method, any_value(h.source_id) as evidence, 1 as step
+            select entity_id, min(m.item) as item, '{namespace}' as method, any_value(h.source_id) as evidence,
+                   1 as step
             from here h join member m using (entity_id) group by entity_id),
         by_id as (
-            select h.entity_id, min(t.item) as item, split_part(min(t.id), ':', 1) as method, min(t.id) as evidence, 2 as step
+            select h.entity_id, min(t.item) as item, split_part(min(t.id), ':', 1) as method, min(t.id) as evidence,
+                   2 as step
             from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id
             where not h.alone and {free} group by h.entity_id),
         by_name as (
@@ -117,17 +123,18 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
         qualify row_number() over (partition by entity_id order by step) = 1""")
     new = "h.entity_id"
     if namespace in _NAMED_BY_TITLE:  # spellings of one name among themselves
-        new = "case when h.alone or h.match_key is null then h.entity_id else min(h.entity_id) over (partition by h.match_key, h.alone) end"
+        first = "min(h.entity_id) over (partition by h.match_key, h.alone)"
+        new = f"case when h.alone or h.match_key is null then h.entity_id else {first} end"
     con.sql(f"""
         insert into member
         select coalesce(f.item, {new}), h.source, h.source_id, h.entity_id, h.namespace, {rank},
                coalesce(f.method, case when h.entity_id = {new} then 'own' else 'title_creator' end),
                coalesce(f.evidence, case when h.entity_id = {new} then h.source_id else h.match_key end)
         from here h left join found f using (entity_id)""")
-    con.sql(f"""
+    con.sql("""
         insert into item_id_of select distinct m.item, u.id
         from here h join member m using (source, source_id), unnest(h.ids) u(id)""")
-    con.sql(f"""
+    con.sql("""
         insert into item_key_of select min(m.item), h.match_key
         from here h join member m using (source, source_id)
         where h.match_key is not null and not h.alone and h.match_key not in (select match_key from item_key_of)
@@ -140,7 +147,8 @@ def _keep_old_ids(con: Any) -> None:
     con.sql("""
         create temp table kept as
         select item, coalesce(
-            arg_min(entity_id, (rank, source_id)) filter (where entity_id in (select item_id from old)), item) as item_id
+            arg_min(entity_id, (rank, source_id)) filter (where entity_id in (select item_id from old)),
+            item) as item_id
         from member group by item""")
     con.sql("""
         insert into claims

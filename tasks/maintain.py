@@ -67,11 +67,15 @@ def _quoted(values: Sequence[str]) -> str:
 def _resolve(store: Store, items: Sequence[str]) -> list[str]:
     sql = (
         "select name, coalesce(any_value(i.item_id), min(l.item_id)) from (select unnest(?) as name) asked "
-        "left join items i on i.item_id = name left join links l on l.entity_id = name and l.state = 'accepted' group by name"
+        "left join items i on i.item_id = name "
+        "left join links l on l.entity_id = name and l.state = 'accepted' group by name"
     )
     found = dict(store.database().execute(sql, [list(items)]).fetchall())
     if unknown := [name for name in items if found[name] is None]:
-        raise ValueError(f"no item '{unknown[0]}' in {store.url}; find ids with `mediateca sql CATALOGUE \"select item_id, title from items\"`")
+        raise ValueError(
+            f"no item '{unknown[0]}' in {store.url}; find ids with "
+            '`mediateca sql CATALOGUE "select item_id, title from items"`'
+        )
     return sorted(set(found.values()))
 
 
@@ -101,4 +105,9 @@ def _holds(store: Store, release: Release, items: Sequence[str]) -> bool:
 
 def _models_of(store: Store, names: Sequence[str]) -> list[str]:
     con = store.database({"models": store.version("models")})
-    return [m for (m,) in con.execute("select model_id from models where release_id in (select unnest(?))", [list(names)]).fetchall()]
+    return [
+        m
+        for (m,) in con.execute(
+            "select model_id from models where release_id in (select unnest(?))", [list(names)]
+        ).fetchall()
+    ]

@@ -1,6 +1,7 @@
 """The pipeline's stages in order, and what each would do; free of Prefect, so that a plan answers at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,9 +44,16 @@ STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, features)
 """The order in which `build-features` runs them."""
 
 
+def stages_of(step: Step, catalogue: Catalogue, store: Store) -> list[Stage]:
+    """The stages of one step, with the catalogue's chunk size."""
+    most = catalogue.chunk_keys
+    stages = step(catalogue, store)
+    return [replace(s, chunk_keys=min(most, s.chunk_keys)) if most else s for s in stages]
+
+
 def all_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
     """Every stage of the catalogue, in order."""
-    return [stage for step in STEPS for stage in step(catalogue, store)]
+    return [stage for step in STEPS for stage in stages_of(step, catalogue, store)]
 
 
 def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:

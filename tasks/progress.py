@@ -17,7 +17,13 @@ class Bars:
     def __init__(self, *, quiet: bool = False) -> None:
         """`quiet` says nothing at all."""
         console = Console(stderr=True, quiet=quiet)
-        columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self._console = console
         self._bars = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._stage, self._keys, self._done, self._told = "", 0, 0, 0.0
@@ -27,7 +33,9 @@ class Bars:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop drawing."""
         self._bars.stop()
 

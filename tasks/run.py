@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from storage.lock import build_lock
 from storage.releases import Release
 from storage.store import Store
 from tasks.features import save_fit
-from tasks.plan import Step, all_stages
+from tasks.plan import Step, all_stages, stages_of
 from tasks.prepare import ensure_world
 from tasks.progress import Bars
 from tasks.release import publish_release
@@ -69,7 +69,9 @@ class Build:
     def _in_pool(self, work: Callable[[], ChunkResult]) -> ChunkResult:
         with self._driver:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+                self._pool = ProcessPoolExecutor(
+                    WORKERS, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+                )
         return self._pool.submit(work).result()
 
     def close(self) -> None:
@@ -79,7 +81,9 @@ class Build:
 
 
 @contextmanager
-def open_build(catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()) -> Iterator[Build]:
+def open_build(
+    catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()
+) -> Generator[Build]:
     """A build of the catalogue, its store locked and its tables created.
 
     Args:
@@ -109,7 +113,7 @@ def open_build(catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refi
 def run(build: Build, *steps: Step) -> None:
     """Bring the tables of these steps up to date, stage by stage."""
     for step in steps:
-        for stage in step(build.catalogue, build.store):
+        for stage in stages_of(step, build.catalogue, build.store):
             result = run_stage(
                 build.store,
                 stage,
@@ -166,7 +170,12 @@ def _tell(build: Build, published: Release) -> None:
     emit_event(
         event="mediateca.release.published",
         resource={"prefect.resource.id": f"mediateca.catalogue.{name}", "prefect.resource.name": name},
-        payload={"catalogue": name, "release": published.release_id, "partial": published.partial, "store": build.store.url},
+        payload={
+            "catalogue": name,
+            "release": published.release_id,
+            "partial": published.partial,
+            "store": build.store.url,
+        },
     )
 
 
@@ -180,5 +189,3 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-

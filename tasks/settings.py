@@ -74,6 +74,7 @@ class Catalogue(_Strict):
     sources: dict[str, SourceSettings]
     separate: tuple[str, ...] = ()  # "source:id" of entities that must stay items of their own
     featurizers: FeaturizerSettings = FeaturizerSettings()
+    chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 
     @property
@@ -105,7 +106,9 @@ def load_catalogue(name_or_path: str) -> Catalogue:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise CatalogueError(f"{path.name}: not a YAML file that can be read: {exc}") from exc
     if not isinstance(values, dict):
-        raise CatalogueError(f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {type(values).__name__}")
+        raise CatalogueError(
+            f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {type(values).__name__}"
+        )
     try:
         return Catalogue.model_validate(_resolved(values, path.name))
     except ValidationError as exc:

@@ -1,7 +1,7 @@
-"""The stage: a keyed computation from one table to another, resumable, incremental, in chunks of one commit each.
+"""The stage: a keyed computation from one table to another, resumable and incremental, one commit per chunk.
 
-What is done is known from the tables alone. A key is pending when no row has its (key, input_hash, version), or when its
-row is a failure whose retry time has come. Free of Prefect: `tasks.run` says how chunks are submitted.
+What is done is known from the tables alone. A key is pending when no row has its (key, input_hash, version), or when
+its row is a failure whose retry time has come. Free of Prefect: `tasks.run` says how chunks are submitted.
 """
 
 import json
@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from storage.hashing import hash_rows
 from storage.reasons import Reason
@@ -42,7 +41,7 @@ class Stage:
     writes: str  # the keyed table that gets a row per attempted key
     inputs: str | Callable[[Store], pa.Table]  # key columns of `writes` and `input_hash`
     compute: Compute
-    load: str = "select * exclude (input_hash) from wanted"  # key columns and what `compute` needs; `wanted` is `inputs`
+    load: str = "select * exclude (input_hash) from wanted"  # key columns and `compute`'s needs; `wanted` is `inputs`
     scope: str = "true"  # SQL: which rows of `writes` are this stage's
     chunk_keys: int = 1_000  # about half a minute of work
     chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this
@@ -236,7 +235,7 @@ def run_stage(
     started, now = time.perf_counter(), datetime.now(UTC)
     progress = progress or Silent()
     if stage.prepare:
-        stage = stage.prepare(store)
+        stage = replace(stage.prepare(store), chunk_keys=stage.chunk_keys)
     result = StageResult(stage=stage.name)
     if is_up_to_date(store, stage, last, now):
         return result
@@ -301,13 +300,14 @@ class Chunk:
         reasons = Counter(r for r in out.column("reason").to_pylist() if r is not None)
         reasons.pop(Reason.EMPTY, None)  # a value, not a failure
         done = out.num_rows - sum(reasons.values())
-        return ChunkResult(done=done, reasons=dict(reasons), retry_at=pc.min(out.column("retry_at")).as_py())
+        return ChunkResult(done=done, reasons=dict(reasons), retry_at=earliest(*out.column("retry_at").to_pylist()))
 
 
 def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:
     key = ", ".join(table_of(stage.writes).key)
     extra = "p.attempt, p.input_hash as pending_hash"
-    reader = con.sql(f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})").to_arrow_reader(stage.chunk_keys)
+    sql = f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})"
+    reader = con.sql(sql).to_arrow_reader(stage.chunk_keys)
     held: list[pa.RecordBatch] = []
     for batch in reader:
         held.append(batch)
@@ -340,16 +340,19 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
         ValueError: A key of the chunk has no row, or one that was not asked for has.
     """
     table = table_of(stage.writes)
-    asked = {key: (attempt, hash_) for *key_, attempt, hash_ in _tuples(rows, (*table.key, "attempt", "pending_hash")) for key in [tuple(key_)]}
-    keys = [tuple(key) for key in _tuples(out, table.key)]
+    asked = dict(zip(_tuples(rows, table.key), _tuples(rows, ("attempt", "pending_hash")), strict=True))
+    keys = list(_tuples(out, table.key))
     if len(keys) != len(asked) or set(keys) != set(asked):
-        raise ValueError(f"stage '{stage.name}': {len(asked)} keys were asked for, {len(set(keys))} came back; one row per key is the contract")
+        raise ValueError(
+            f"stage '{stage.name}': {len(asked)} keys were asked for, {len(set(keys))} came back in {len(keys)} rows; "
+            "one row per key is the contract"
+        )
     out = _with_missing_columns(out, table.schema)
     now = datetime.now(UTC)
     attempts = [asked[key][0] + 1 for key in keys]
     reasons = out.column("reason").to_pylist()
-    given = out.column("retry_at").to_pylist()
-    retry = [at or retry_time(reason, n, now) for at, reason, n in zip(given, reasons, attempts, strict=True)]
+    said = out.column("retry_at").to_pylist()
+    retry = [at or retry_time(reason, n, now) for at, reason, n in zip(said, reasons, attempts, strict=True)]
     values = [name for name in table.schema.names if name not in ATTEMPT_COLUMNS and name not in table.key]
     columns = {name: out.column(name) for name in (*table.key, *values, "reason", "detail")}
     columns |= {
@@ -369,21 +372,24 @@ def retry_time(reason: str | None, attempt: int, now: datetime) -> datetime | No
     return now + min(wait * 2 ** min(attempt - 1, 10), _LONGEST_WAIT) if wait else None
 
 
-def per_item(rows: pa.Table, key: tuple[str, ...], one: Callable[[dict[str, Any]], dict[str, Any]]) -> list[dict[str, Any]]:
+def per_item(
+    rows: pa.Table, key: tuple[str, ...], one: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
     """`one(row)` for each row, its key columns added; an item that fails is a row with a reason, not an exception."""
     out: list[dict[str, Any]] = []
     for row in rows.to_pylist():
         named = {name: row[name] for name in key}
         try:
             out.append(named | one(row))
-        except Exception as exc:  # noqa: BLE001  the one place that turns a bad item into a reason code
+        except Exception as exc:
             out.append(named | {"reason": Reason.INTERNAL_ERROR, "detail": f"{type(exc).__name__}: {exc}"[:200]})
     return out
 
 
 def rows_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     """Python rows as an Arrow table with the columns that `compute` must give; what a row leaves out is null."""
-    wanted = [f for f in table_of(name).schema if f.name not in ATTEMPT_COLUMNS or f.name in ("reason", "detail", "retry_at")]
+    said = ("reason", "detail", "retry_at")
+    wanted = [f for f in table_of(name).schema if f.name not in ATTEMPT_COLUMNS or f.name in said]
     return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in wanted})
 
 
@@ -406,14 +412,21 @@ def _with_missing_columns(out: pa.Table, schema: pa.Schema) -> pa.Table:
 def _bury(store: Store, stage: Stage, con: Any) -> int:
     """Append a tombstone for every key whose input is gone; the reader hides it, the next rewrite drops it."""
     gone = con.sql("select * from gone").to_arrow_table()
-    if gone.num_rows:
-        table, n = table_of(stage.writes), gone.num_rows
-        rows = _with_missing_columns(gone.append_column("reason", pa.array([Reason.REMOVED] * n, pa.string())), table.schema)
-        for name, value in (("input_hash", 0), ("value_hash", 0), ("version", stage.version), ("attempt", 0)):
-            rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array([value] * n, table.schema.field(name).type))
-        at = pa.array([datetime.now(UTC)] * n, pa.timestamp("us", tz="UTC"))
-        store.append(stage.writes, rows.set_column(rows.schema.get_field_index("computed_at"), "computed_at", at))
-    return gone.num_rows
+    n, schema = gone.num_rows, table_of(stage.writes).schema
+    said: dict[str, Any] = {
+        "input_hash": 0,
+        "value_hash": 0,
+        "version": stage.version,
+        "attempt": 0,
+        "reason": Reason.REMOVED,
+    }
+    said["computed_at"] = datetime.now(UTC)
+    rows = {
+        f.name: gone.column(f.name) if f.name in gone.column_names else pa.array([said.get(f.name)] * n, f.type)
+        for f in schema
+    }
+    store.append(stage.writes, pa.table(rows))
+    return n
 
 
 def _earliest_retry(store: Store, stage: Stage) -> datetime | None:

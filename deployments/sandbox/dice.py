@@ -5,7 +5,7 @@ library to the next, and a set's order from one run to the next. None of them is
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import fsum
 from random import Random
@@ -84,7 +84,6 @@ class Wheel(Generic[T]):
 
 
 def popularity(dice: Dice, count: int) -> list[float]:
-    """Weights of `count` things by a power law, 1 / (rank + 4) of the best one's, in random order; at most 1."""
+    """Weights of `count` things by a power law, 5 / (rank + 5) from rank 0 on, in random order."""
     ranks = dice.shuffled(range(count))
     return [5.0 / (rank + 5) for rank in ranks]
-

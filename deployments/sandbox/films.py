@@ -1,15 +1,13 @@
-"""Invented films, the people in them, and viewers who rate them by taste."""
+"""Invented films, and the people who made them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deployments.sandbox import film_words as words
 from deployments.sandbox.dice import Dice, Wheel, popularity
-from deployments.sandbox.fans import DAY_S, START, Fan, make_fan
 
 SEQUELS = 0.08  # share of films that continue an earlier one
 COVERED = 0.87  # share of films with a TMDb id that the TMDb files know
-SEQUEL_NEXT = 0.6  # how likely somebody who has just seen a film goes on with its sequel
 MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 FIRST_YEAR, LAST_YEAR = 1948, 2023
 
@@ -49,16 +47,6 @@ class Film:
         return self.released[0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rating:
-    """One viewer's rating of one film."""
-
-    viewer: int  # 1-based, as in MovieLens
-    film: int  # index
-    stars: float
-    at: int  # unix seconds
-
-
 class _Crew:
     """The invented people; each works in a few genres only."""
 
@@ -82,11 +70,12 @@ class _Crew:
 
 
 def _person_name(place: int) -> str:
-    """Distinct names: a walk through first names times surnames, then with a second surname."""
+    """A name nobody else has: a walk through first names times surnames, then through double-barrelled surnames."""
     first, last = words.FIRST_NAMES, words.SURNAMES
     turn, rest = divmod(place, len(first) * len(last))
     name = f"{first[rest % len(first)]} {last[(rest * 7 + rest // len(first)) % len(last)]}"
-    return f"{name}-{last[turn % len(last)]}{' ' + str(turn) if turn > len(last) else ''}" if turn else name
+    second, again = last[turn % len(last)], turn // len(last)
+    return name if turn == 0 else f"{name}-{second}{' ' + str(again + 1) if again else ''}"
 
 
 def make_films(seed: int, count: int) -> list[Film]:
@@ -100,7 +89,7 @@ def make_films(seed: int, count: int) -> list[Film]:
     films: list[Film] = []
     for place in range(count):
         dice = Dice(seed, "film", place)
-        before = _continued(dice, films)
+        genres = _genres(dice)
         draft = Film(
             movielens=movielens[place],
             imdb=f"{imdb[place]:07d}",
@@ -108,20 +97,20 @@ def make_films(seed: int, count: int) -> list[Film]:
             title="",
             original=None,
             released=_released(dice, None),
-            genres=_genres(dice),
+            genres=genres,
             listed=not dice.chance(0.02),
             covered=dice.chance(COVERED),
             overview="",
             lead=dice.pick(words.FIRST_NAMES),
-            director=crew.directors["Drama"].things[0],
+            director=crew.directors[genres[0]].draw(dice),
             cast=(),
             popularity=fame[place],
             quality=round(dice.bell(0.0, 0.35), 2),
-            sequel_of=before,
+            sequel_of=_continued(dice, films),
         )
-        draft = _sequel(dice, draft, films[before]) if before is not None else _titled(dice, draft, taken)
-        taken.add(draft.title)
-        films.append(_staffed(dice, draft, crew, films))
+        film = _new(dice, draft, crew, taken) if draft.sequel_of is None else _sequel(dice, draft, films)
+        taken.add(film.title)
+        films.append(film)
     return films
 
 
@@ -150,20 +139,23 @@ def _genres(dice: Dice) -> tuple[str, ...]:
     return (main, *dice.some(words.GENRES[main].also, dice.pick((0, 1, 1, 2))))
 
 
-def _titled(dice: Dice, film: Film, taken: set[str]) -> Film:
-    """The film with a title nobody has yet, and an overview."""
+def _new(dice: Dice, film: Film, crew: _Crew, taken: set[str]) -> Film:
+    """The film with a title nobody has yet, an overview and actors."""
     foreign = [row for row in words.FOREIGN_TITLES if row[2] == film.genres[0] and row[0] not in taken]
-    if foreign and dice.chance(0.35):
+    if foreign and dice.chance(0.15):
         title, original, _ = dice.pick(foreign)
         film = replace(film, title=title, original=original)
     else:
-        title = _title(dice, film.genres[0])
-        for tries in range(40):
-            if title not in taken:
-                break
-            title = _title(dice, film.genres[0]) if tries < 20 else f"{title}: {_title(dice, film.genres[0])}"
-        film = replace(film, title=title)
-    return replace(film, overview=_overview(dice, film, dice.pick(words.OPENINGS)))
+        film = replace(film, title=_new_title(dice, film.genres[0], taken))
+    return replace(film, overview=_overview(dice, film, dice.pick(words.OPENINGS)), cast=_cast(dice, film, crew))
+
+
+def _new_title(dice: Dice, genre: str, taken: set[str]) -> str:
+    for tries in range(40):
+        title = _title(dice, genre) if tries < 20 else f"{_title(dice, genre)}: {_title(dice, genre)}"
+        if title not in taken:
+            return title
+    return f"{_title(dice, genre)} No. {len(taken)}"  # all the others end in a word
 
 
 def _title(dice: Dice, genre: str) -> str:
@@ -179,14 +171,17 @@ def _title(dice: Dice, genre: str) -> str:
     )
 
 
-def _sequel(dice: Dice, film: Film, before: Film) -> Film:
-    """The film as the second part of another: same genres, same hero, a few years later."""
+def _sequel(dice: Dice, film: Film, films: Sequence[Film]) -> Film:
+    """The film as the second part of an earlier one: same genres, hero and most actors, a few years later."""
+    before = films[film.sequel_of or 0]
     film = replace(
         film,
         title=f"{before.title} II",
         released=_released(dice, before.year),
         genres=before.genres,
         lead=before.lead,
+        director=before.director if dice.chance(0.8) else film.director,
+        cast=before.cast[: max(3, len(before.cast) - 1)],
         popularity=before.popularity * 0.7,
         quality=round(before.quality - 0.2, 2),
     )
@@ -214,68 +209,13 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _staffed(dice: Dice, film: Film, crew: _Crew, films: Sequence[Film]) -> Film:
-    """The film with a director and three to six actors; a sequel keeps most of them."""
-    genre = film.genres[0]
-    if film.sequel_of is not None:
-        before = films[film.sequel_of]
-        kept = before.cast[: max(2, len(before.cast) - 1)]
-        return replace(film, director=before.director if dice.chance(0.8) else film.director, cast=kept)
-    director = crew.directors[genre].draw(dice)
+def _cast(dice: Dice, film: Film, crew: _Crew) -> tuple[tuple[Person, str], ...]:
+    """Three to six actors with their characters; the lead comes first."""
     actors: dict[int, Person] = {}
     size = dice.whole(3, 6)
     while len(actors) < size:
-        actor = crew.actors[genre].draw(dice)
+        actor = crew.actors[film.genres[0]].draw(dice)
         actors[actor.id] = actor
     others = [name for name in dice.shuffled(words.FIRST_NAMES) if name != film.lead]
     roles = [f"{first} {dice.pick(words.SURNAMES)}" for first in (film.lead, *others[: size - 1])]
-    return replace(film, director=director, cast=tuple(zip(actors.values(), roles, strict=True)))
-
-
-def make_viewers(seed: int, count: int, films: int) -> list[Fan]:
-    """People who rate between 12 and 150 films, at most half of all."""
-    fans: list[Fan] = []
-    for place in range(count):
-        dice = Dice(seed, "viewer", place)
-        eager = dice.random() * dice.random()
-        events = min(12 + int(138 * eager), films // 2)
-        fans.append(make_fan(dice, tuple(words.GENRES), events=events, pause_s=(40, 400), sitting=9))
-    return fans
-
-
-def make_ratings(seed: int, films: Sequence[Film], viewers: Sequence[Fan]) -> list[Rating]:
-    """What the viewers thought, by viewer and then by film; nobody rates a film twice or before its release."""
-    out = _released_at(films)
-    follow = {film.sequel_of: place for place, film in enumerate(films) if film.sequel_of is not None}
-    ratings: list[Rating] = []
-    for number, fan in enumerate(viewers, 1):
-        dice = Dice(seed, "ratings", number)
-        wheels = {since: _wheel(films, mood) for since, mood in fan.moods}
-        seen: dict[int, Rating] = {}
-        last = -1
-        for at in fan.times:
-            mood = max(since for since in wheels if since <= at)
-            film = follow.get(last) if dice.chance(SEQUEL_NEXT) else None
-            tries = 0
-            while film is None or film in seen or out[film] > at:
-                film, tries = wheels[mood].draw(dice), tries + 1
-                if tries > 200:  # everything that this viewer would watch is seen
-                    break
-            if film not in seen and out[film] <= at:
-                seen[film] = Rating(viewer=number, film=film, stars=_stars(dice, films[film], fan, at), at=at)
-                last = film
-        ratings.extend(seen[film] for film in sorted(seen))
-    return ratings
-
-
-def _wheel(films: Sequence[Film], mood: dict[str, float] | object) -> Wheel[int]:
-    raise NotImplementedError
-
-
-def _released_at(films: Sequence[Film]) -> list[int]:
-    """First moment of the release year's days, in unix seconds; years before the window count as its start."""
-    return [0 for _ in films] and [START - DAY_S for _ in films]
-
-
-def _stars(dice: Dice, film: Film, fan: Fan, at: int) -> float:
-    raise NotImplementedError
+    return tuple(zip(actors.values(), roles, strict=True))

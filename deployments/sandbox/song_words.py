@@ -1,5 +1,7 @@
 """Words that invented songs are made of: genres with their sound, languages, names of artists who do not exist."""
 
+# ruff: noqa: RUF001 -- names in other scripts hold letters that look like Latin ones
+
 from typing import NamedTuple
 
 
@@ -100,7 +102,7 @@ ENGLISH_PATTERNS = (
     "All My {mood} Friends Are {a}",
     "What the {a} Said",
 )
-MOODS = tuple("Golden Lonely Electric Broken Blue Reckless Quiet Borrowed Crooked Sleepless Wild Plastic Tender".split())
+MOODS = tuple("Golden Lonely Electric Broken Blue Reckless Quiet Borrowed Crooked Sleepless Wild Tender".split())
 VERBS = tuple("Burn Follow Hold Leave Paint Ride Forget Carry Chase Whisper".split())
 PLACES = ("Mercury Street", "the Moon", "Ellowmere", "Ninth Avenue", "Mars", "Nowhere", "the Roof", "Platform 12")
 
@@ -109,7 +111,7 @@ EN_BAND_NOUNS = tuple(
     "Architects Mosquitoes Postmen Antlers".split()
 )
 EN_BAND_ADJECTIVES = tuple(
-    "Velvet Paper Nocturnal Copper Reluctant Midnight Hollow Marmalade Invisible Feral Tin Polite Electric Drowsy".split()
+    "Velvet Paper Nocturnal Copper Reluctant Midnight Hollow Marmalade Invisible Feral Tin Polite Drowsy".split()
 )
 EN_MONONYMS = tuple(
     "Vesperine Kolibra Lunafex Marzipan Quillon Tessaly Obsidia Nimbo Wrenna Zephyrine Calypsa Ondrel Mirelle Juniko "
@@ -118,7 +120,7 @@ EN_MONONYMS = tuple(
 
 LANGUAGES: dict[str, Language] = {
     "en": Language(
-        tuple("Della Marlon Ivy Jonah Tamsin Rufus Odessa Clem Hattie Silas Bea Lionel Maeve Otis Priya Wilder".split()),
+        tuple("Della Marlon Ivy Jonah Tamsin Rufus Odessa Clem Hattie Silas Bea Lionel Maeve Otis Priya".split()),
         tuple(
             "Quickwater Moonhaven Tallowby Fairweathers Blackmere Sundergrove Lovelock-Ray Pennyroyal Starling-Voss "
             "Hawkesbloom Wintermoth Goldcrest Larkhollow Brambleton Coalsworth Ashdown-Fry".split()

@@ -1,0 +1,207 @@
+"""Kill a build at random moments, finish it, and compare every table with an uninterrupted build's.
+
+    python -m benchmarks.kill [--kills 20] [--json]
+
+The process group is killed with SIGKILL, so also the worker processes and also inside commits and rewrites. Nothing may
+be lost or doubled, and no server may be left behind.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from storage.schemas import LOGS, table_of
+from storage.store import Store
+
+# When a row was written, and by which load, differs from run to run; all else must not.
+_TIMES = {"computed_at", "load_id", "retry_at", "fetched_at"}
+TOLERANCE = 1e-5
+
+
+def build_command(catalogue: str) -> list[str]:
+    """The command that builds, as a person would run it."""
+    return [sys.executable, "-m", "deployments.cli", "build", catalogue]
+
+
+def snapshot(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """Every table's rows in the order of their keys, without times."""
+    con, found = store.database(), {}
+    for name in store.tables():
+        if name not in LOGS:
+            table = table_of(name)
+            kept = [c for c in table.schema.names if c not in _TIMES]
+            sql = f"select {', '.join(kept)} from {table.view} order by {', '.join(table.key)}"
+            found[name] = con.sql(sql).to_arrow_table().to_pylist()
+    return found
+
+
+def differences(want: dict[str, list[dict[str, Any]]], got: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What differs, in words; empty when nothing does."""
+    found = [f"{name}: table missing" for name in want.keys() - got.keys()]
+    for name in want.keys() & got.keys():
+        if len(want[name]) != len(got[name]):
+            found.append(f"{name}: {len(want[name])} rows wanted, {len(got[name])} found")
+            continue
+        odd = [(a, b) for a, b in zip(want[name], got[name], strict=True) if not _same(a, b)]
+        found += [f"{name}: {len(odd)} rows differ, first {odd[0][0]} / {odd[0][1]}"[:500]] if odd else []
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        # Vectors may differ in the last bits with the batch they were computed in, and so may their digest.
+        skip = {"value_hash"} if isinstance(a.get("value"), list) else set()
+        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a.keys() - skip)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, abs_tol=TOLERANCE, rel_tol=TOLERANCE)
+    return a == b
+
+
+def start(catalogue: Path, home: Path) -> "subprocess.Popen[bytes]":
+    """A build in a process group of its own."""
+    env = os.environ | {"MEDIATECA_HOME": str(home)}
+    return subprocess.Popen(
+        build_command(str(catalogue)),
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a build that must succeed."""
+    _, err = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the build failed: {err.decode(errors='replace')[-2000:]}")
+
+
+def commits(store: Path) -> int:
+    """Commits made to all tables so far."""
+    return sum(1 for _ in store.glob("tables/**/_delta_log/*.json"))
+
+
+def kill_at_work(process: "subprocess.Popen[bytes]", store: Path, wait_s: float) -> bool:
+    """Kill the group `wait_s` after its first commit; False if the build ended before."""
+    before = commits(store)
+    while commits(store) == before:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    try:
+        process.wait(wait_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return True
+    return False
+
+
+def servers(home: Path) -> list[int]:
+    """Pids of local servers that belong to this MEDIATECA_HOME."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if "local_server" in line and str(home) in line:
+                found.append(int(folder.name))
+    return found
+
+
+def kill_test(folder: Path, catalogue: Path, *, kills: int, seed: int = 0) -> dict[str, Any]:
+    """Build `catalogue` once undisturbed, then again and again with kills, each time to the end.
+
+    Args:
+        folder: Working folder; a home per build is made in it.
+        catalogue: A YAML file that names no store of its own.
+        kills: How many runs are killed in all.
+        seed: Of the random moments.
+
+    Returns:
+        Commits and seconds of the undisturbed build, the commits that were made at each kill, what differs, and servers
+        left behind.
+    """
+    random_ = random.Random(seed)
+    calm = folder / "calm"
+    began = time.perf_counter()
+    finish(start(catalogue, calm))
+    seconds = time.perf_counter() - began
+    want = snapshot(Store(str(calm / catalogue.stem)))
+    hits: list[int] = []
+    found: list[str] = []
+    rounds = 0
+    while len(hits) < kills:
+        home = folder / f"rough{rounds}"
+        store = home / catalogue.stem
+        rounds += 1
+        # About ten kills before a store is finished, so that they fall into every stage.
+        while len(hits) < kills and kill_at_work(start(catalogue, home), store, random_.uniform(0, seconds / 8)):
+            hits.append(commits(store))
+        finish(start(catalogue, home))
+        found += differences(want, snapshot(Store(str(store))))
+    time.sleep(1)
+    return {
+        "kills": kills,
+        "rounds": rounds,
+        "seconds_undisturbed": round(seconds, 1),
+        "commits_undisturbed": commits(calm / catalogue.stem),
+        "commits_when_killed": hits,
+        "rows": {table: len(rows) for table, rows in want.items()},
+        "differences": found,
+        "servers_left": servers(folder),
+    }
+
+
+def main() -> None:
+    """Kill a build of a generated world of films and tracks."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        catalogue = write_catalogue(Path(folder))
+        found = kill_test(Path(folder), catalogue, kills=args.kills, seed=args.seed)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        print(
+            f"{found['kills']} kills in {found['rounds']} stores; "
+            f"{sum(found['rows'].values()):,} rows in {len(found['rows'])} tables"
+        )
+        print(f"killed with {found['commits_when_killed']} commits made, of {found['commits_undisturbed']} undisturbed")
+        print("differences:", found["differences"] or "none", "| servers left:", found["servers_left"] or "none")
+    sys.exit(1 if found["differences"] or found["servers_left"] else 0)
+
+
+def write_catalogue(folder: Path, *, films: int = 300, tracks: int = 400, chunk_keys: int = 15) -> Path:
+    """A catalogue over a generated world with so small chunks that commits and rewrites are many."""
+    from deployments.sandbox.world import generate
+    from tasks.settings import SHIPPED
+
+    world = folder / "world"
+    generate(world, films=films, tracks=tracks)
+    text = (SHIPPED / "demo.yaml").read_text(encoding="utf-8").replace("${MEDIATECA_HOME}/worlds/demo", str(world))
+    head, _, rest = text.partition("world:\n")
+    text = head + rest.partition("\n")[2]  # without `world:` and its path: the files are there
+    path = folder / "killed.yaml"
+    path.write_text(text.replace("catalogue: demo", f"catalogue: killed\nchunk_keys: {chunk_keys}"), encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    main()
