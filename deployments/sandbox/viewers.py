@@ -71,13 +71,14 @@ class _Shelf:
     def __init__(self, films: Sequence[Film]) -> None:
         self._films = films
         self._places = range(len(films))
+        self._genres = dict.fromkeys(film.genres for film in films)
         self._out = [int(datetime(*film.released, tzinfo=UTC).timestamp()) for film in films]
         self._sequels = {film.sequel_of: place for place, film in enumerate(films)}
 
     def wheel(self, mood: Mapping[str, float]) -> Wheel[int]:
         """The films in proportion to fame and, more so, to taste."""
-        liking = (0.05 + _liking(film, mood) for film in self._films)
-        return Wheel(self._places, [f.popularity * like * like for f, like in zip(self._films, liking, strict=True)])
+        likes = {genres: 0.05 + _liking(genres, mood) for genres in self._genres}
+        return Wheel(self._places, [film.popularity * likes[film.genres] * likes[film.genres] for film in self._films])
 
     def next_film(self, dice: Dice, wheel: Wheel[int], seen: Mapping[int, Rating], last: int, at: int) -> int | None:
         """What somebody sees next: the sequel of what they saw last, or something to their taste."""
@@ -94,15 +95,15 @@ class _Shelf:
         return None
 
 
-def _liking(film: Film, mood: Mapping[str, float]) -> float:
-    """Mean liking of the film's genres, the main one counted twice; second genres without a taste are neutral."""
-    levels = [mood.get(genre, 0.3) for genre in (film.genres[0], *film.genres)]
+def _liking(genres: tuple[str, ...], mood: Mapping[str, float]) -> float:
+    """Mean liking of a film's genres, the main one counted twice; second genres without a taste are neutral."""
+    levels = [mood.get(genre, 0.3) for genre in (genres[0], *genres)]
     return fsum(levels) / len(levels)
 
 
 def _stars(dice: Dice, film: Film, mood: Mapping[str, float]) -> float:
     """Half a star to five, in halves: liking, the film's quality, and chance."""
-    stars = dice.bell(2.3 + 2.1 * _liking(film, mood) + film.quality, 0.5)
+    stars = dice.bell(2.3 + 2.1 * _liking(film.genres, mood) + film.quality, 0.5)
     return min(5.0, max(0.5, int(2 * stars + 0.5) / 2))
 
 

@@ -113,7 +113,9 @@ def _find(folder: Path, parameters: Mapping[str, int]) -> World | None:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
+    )
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -194,7 +194,7 @@ def test_another_ratings_file_can_be_named(folder, read):
     (folder / "more.csv").write_text(HEADER + "9,9,4.0,964982703\n")
     content = read(connect(path=str(folder), ratings="more.csv"), "rating")
     assert content.events[0]["user"] == "9"
-    with pytest.raises(ValueError, match="no none.csv in"):
+    with pytest.raises(ValueError, match=r"no none\.csv in"):
         connect(path=str(folder), ratings="none.csv").parts()
 
 
@@ -242,8 +242,10 @@ def test_pages_have_a_bounded_number_of_lines(folder, read, monkeypatch):
 
 
 LINES = st.sampled_from(
-    [b"1,1,4.0,964982703", b"2,3,0.5,1445714994", b"2,3,0.0,1445714994", b"1,2", b"", b"a,b,c,d", b"1,1,4.0,5,6"]
-    + [b'"', b"\xff,1,2,3", b"\x00", b",,,", b'"1","1","4.0","964982703"', b"\r", b"1,1,4.0,96498\r2703"]
+    [
+        *(b"1,1,4.0,964982703", b"2,3,0.5,1445714994", b"2,3,0.0,1445714994", b"1,2", b"", b"a,b,c,d", b"1,1,4.0,5,6"),
+        *(b'"', b"\xff,1,2,3", b"\x00", b",,,", b'"1","1","4.0","964982703"', b"\r", b"1,1,4.0,96498\r2703"),
+    ]
 )
 
 

@@ -19,8 +19,12 @@ def table(tmp_path):
 
 
 def test_the_rows_of_a_track_become_one_record_with_lists_of_genres(table, read):
-    rows = f"{A},Song,Ann,P1,p1,pop,dance pop,0.5,6\n{B},Other,Bob,P1,p1,pop,dance pop,0.1,1\n{A},Song,Ann,P2,p2,rock,dance pop,0.5,6\n"
-    content = read(table(TIDY + rows), "track")
+    rows = [
+        f"{A},Song,Ann,P1,p1,pop,dance pop,0.5,6\n",
+        f"{B},Other,Bob,P1,p1,pop,dance pop,0.1,1\n",
+        f"{A},Song,Ann,P2,p2,rock,dance pop,0.5,6\n",
+    ]
+    content = read(table(TIDY + "".join(rows)), "track")
     assert content.payloads("track")[A] == {
         "track_id": A,
         "track_name": "Song",

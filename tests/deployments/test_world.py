@@ -1,0 +1,287 @@
+"""The invented world: the same bytes each time, never over somebody's files, and dirty where it says so."""
+
+import csv
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from benchmarks.synthetic import movielens_folder
+from connectors.matching import match_key
+from connectors.registry import connect
+from deployments.sandbox import world as sandbox
+from deployments.sandbox.world import SOURCES, World, generate, main
+
+SMALL = {"films": 60, "tracks": 60, "listeners": 5, "viewers": 20, "playlists": 6}
+
+
+def small(folder: Path, **others: int) -> World:
+    return generate(folder, **{**SMALL, **others})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return small(tmp_path_factory.mktemp("worlds") / "small")
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Digest of each file but the Parquet one, whose bytes depend on the version of polars."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".parquet")
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def rows(world: World, file: str, separator: str = ",") -> list[list[str]]:
+    """The rows of a file that truth does not call bad, its header included."""
+    bad = {row.line for row in world.bad_rows if row.file == file}
+    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    with (world.folder / file).open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream, delimiter=separator, quoting=quoting)
+        return [row for line, row in enumerate(reader, 1) if line not in bad]
+
+
+def films(world: World) -> list[dict[str, Any]]:
+    bad = {row.line for row in world.bad_rows if row.file.startswith("tmdb/")}
+    text = (world.folder / "tmdb/films_overview_poster.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for number, line in enumerate(text.splitlines(), 1) if number not in bad]
+
+
+def test_the_same_parameters_give_the_same_bytes(world: World, tmp_path: Path) -> None:
+    assert content(small(tmp_path / "again").folder) == content(world.folder)
+
+
+def test_bytes_change_only_with_the_generator_version(world: World) -> None:
+    """The digest of all files, from any machine; whoever changes it raises GENERATOR and writes the new one here."""
+    together = hashlib.sha256(json.dumps(content(world.folder)).encode()).hexdigest()
+    assert (sandbox.GENERATOR, together[:16]) == (1, "cb58575c863b298d")
+
+
+def test_another_seed_is_another_world(world: World, tmp_path: Path) -> None:
+    other = content(small(tmp_path / "other", seed=8).folder)
+    assert not set(other.values()) & set(content(world.folder).values())
+
+
+def test_a_world_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    first = small(tmp_path / "w")
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    second = small(tmp_path / "w")
+    assert first.written
+    assert not second.written
+    assert second.bad_rows == first.bad_rows
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
+
+
+def test_a_world_of_other_parameters_is_replaced(tmp_path: Path) -> None:
+    small(tmp_path / "w")
+    replaced = small(tmp_path / "w", films=80)
+    assert replaced.written
+    assert replaced.truth()["parameters"]["films"] == 80
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_world_of_another_generator_version_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(tmp_path / "w")
+    monkeypatch.setattr(sandbox, "GENERATOR", sandbox.GENERATOR + 1)
+    assert small(tmp_path / "w").written
+
+
+def test_a_world_with_a_file_missing_is_made_again(tmp_path: Path) -> None:
+    made = small(tmp_path / "w")
+    (made.folder / "movielens/tags.csv").unlink()
+    assert small(tmp_path / "w").written
+    assert (made.folder / "movielens/tags.csv").exists()
+
+
+@pytest.mark.parametrize("inside", [{}, {"notes.txt": "mine"}, {"truth.json": "{}"}, {"truth.json": "[not json"}])
+def test_a_folder_that_is_no_world_is_refused(tmp_path: Path, inside: dict[str, str]) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, text in inside.items():
+        (folder / name).write_text(text)
+    with pytest.raises(ValueError, match="exists and is not a world"):
+        small(folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == inside
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="exists and is not a world"):
+        small(tmp_path / "file")
+
+
+def test_a_world_with_foreign_files_is_not_replaced(tmp_path: Path) -> None:
+    made = small(tmp_path / "w")
+    (made.folder / "movielens/notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"movielens/notes\.txt"):
+        small(tmp_path / "w", films=80)
+    assert (made.folder / "movielens/notes.txt").read_text() == "mine"
+    assert made.truth()["parameters"]["films"] == SMALL["films"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("deployments.sandbox.contents.song_files.write_mpd", full)
+    with pytest.raises(OSError, match="disk full"):
+        small(tmp_path / "w")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_too_small_for_a_world_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="films is 3, expected at least 20"):
+        small(tmp_path / "w", films=3)
+
+
+@pytest.mark.parametrize("least", [{"films": 20, "tracks": 30, "listeners": 1, "viewers": 1, "playlists": 1}])
+def test_the_smallest_world_can_be_made(tmp_path: Path, least: dict[str, int]) -> None:
+    assert generate(tmp_path / "w", **least).written
+
+
+def test_bad_rows_are_where_truth_says_and_nowhere_else(world: World) -> None:
+    """The connectors refuse exactly them, for the reason that truth gives."""
+    found: set[tuple[str, int, str]] = set()
+    for name, folder in SOURCES.items():
+        connector = connect(name, path=str(world.source(name)))
+        for entity in connector.entities:
+            for page in connector.pages(entity):
+                found |= {(f"{folder}/{reject.file}", reject.line, str(reject.reason)) for reject in page.rejects}
+    assert found == {(row.file, row.line, row.reason) for row in world.bad_rows}
+    assert len(found) == 7
+
+
+def test_truth_lists_the_bad_rows(world: World) -> None:
+    told = world.truth()["bad_rows"]
+    assert {(row["file"], row["line"], row["reason"]) for row in told} == {
+        (row.file, row.line, row.reason) for row in world.bad_rows
+    }
+
+
+def test_movielens_files_are_laid_out_as_the_originals(world: World) -> None:
+    for file in (world.folder / "movielens").iterdir():
+        data = file.read_bytes()
+        assert data.count(b"\n") == data.count(b"\r\n")
+    movies, links = rows(world, "movielens/movies.csv"), rows(world, "movielens/links.csv")
+    assert movies[0] == ["movieId", "title", "genres"]
+    assert [row[0] for row in movies[1:]] == [row[0] for row in links[1:]]
+    assert all(re.fullmatch(r".+ \((19|20)\d\d\)", title) for _, title, _ in movies[1:])
+    assert any(", The" in title for _, title, _ in movies[1:])
+    assert any("|" in genres for _, _, genres in movies[1:])
+    assert all(re.fullmatch(r"\d{7}", imdb) for _, imdb, _ in links[1:])
+
+
+def test_nobody_rates_a_film_twice(world: World) -> None:
+    ratings = rows(world, "movielens/ratings.csv")[1:]
+    pairs = [(user, movie) for user, movie, _, _ in ratings]
+    assert len(set(pairs)) == len(pairs) > 100
+    assert {stars for _, _, stars, _ in ratings} <= {f"{half / 2:.1f}" for half in range(1, 11)}
+
+
+def test_viewers_prefer_the_genres_they_like(world: World) -> None:
+    truth = world.truth()
+    genre = {film["movielens"]: film["genres"][0] for film in truth["films"]}
+    stars: dict[bool, list[float]] = {True: [], False: []}
+    for user, movie, value, _ in rows(world, "movielens/ratings.csv")[1:]:
+        stars[truth["viewers"][user][0]["genres"][genre[movie]] > 0.5].append(float(value))
+    assert sum(stars[True]) / len(stars[True]) > sum(stars[False]) / len(stars[False]) + 0.5
+
+
+def test_tmdb_covers_the_films_that_truth_says(world: World) -> None:
+    truth = [film["tmdb"] for film in world.truth()["films"] if film["tmdb"]]
+    credits = pl.read_parquet(world.folder / "tmdb/credits.parquet")
+    assert sorted(str(film["id"]) for film in films(world)) == sorted(truth)
+    assert sorted(str(movie) for movie in credits["movie_id"].unique()) == sorted(truth)
+    assert 0.6 < len(truth) / SMALL["films"] < 1
+
+
+def test_each_film_has_a_director_and_its_actors_in_order(world: World) -> None:
+    credits = pl.read_parquet(world.folder / "tmdb/credits.parquet")
+    assert credits.select("movie_id", "person_id", "job").is_unique().all()
+    for _, people in credits.group_by("movie_id"):
+        order = people.filter(pl.col("job") == "Actor")["cast_order"].to_list()
+        assert order == list(range(len(order)))
+        assert 3 <= len(order) <= 6
+        assert (people["job"] == "Director").sum() == 1
+
+
+def test_audio_features_tell_genres_apart(world: World) -> None:
+    table = rows(world, "spotify/spotify_songs.csv")
+    tracks = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
+    true = {spotify: song["genre"] for song in world.truth()["recordings"] for spotify in song["spotify"]}
+    energy = {
+        genre: [float(track["energy"]) for track in tracks if true[track["track_id"]] == genre]
+        for genre in ("edm", "r&b")
+    }
+    assert sum(energy["edm"]) / len(energy["edm"]) > sum(energy["r&b"]) / len(energy["r&b"]) + 0.2
+    assert all(re.fullmatch("[0-9A-Za-z]{22}", track["track_id"]) for track in tracks)
+
+
+def test_playlists_count_what_they_hold(world: World) -> None:
+    document = json.loads((world.folder / "mpd/mpd.slice.0-999.json").read_bytes())
+    assert [playlist["pid"] for playlist in document["playlists"]] == list(range(SMALL["playlists"]))
+    for playlist in document["playlists"]:
+        tracks = playlist["tracks"]
+        assert playlist["num_tracks"] == len(tracks) == len({track["track_uri"] for track in tracks})
+        assert playlist["num_artists"] == len({track["artist_uri"] for track in tracks})
+        assert playlist["duration_ms"] == sum(track["duration_ms"] for track in tracks)
+        assert [track["pos"] for track in tracks] == list(range(len(tracks)))
+
+
+def test_plays_come_newest_first_and_never_twice_at_once(world: World) -> None:
+    plays = rows(world, "lastfm/userid-timestamp-artid-artname-traid-traname.tsv", "\t")
+    times: dict[str, list[str]] = {}
+    for user, at, *_ in plays:
+        times.setdefault(user, []).append(at)
+    assert list(times) == [f"user_{number:06d}" for number in range(1, SMALL["listeners"] + 1)]
+    assert all(mine == sorted(set(mine), reverse=True) for mine in times.values())
+
+
+def test_every_play_is_of_a_recording_that_truth_knows(world: World) -> None:
+    known = {(how["artist"], how["title"]) for song in world.truth()["recordings"] for how in song["lastfm"]}
+    plays = rows(world, "lastfm/userid-timestamp-artid-artname-traid-traname.tsv", "\t")
+    assert {(row[3], row[5]) for row in plays} <= known
+
+
+def test_only_typos_hide_a_recording_from_normalised_names(tmp_path: Path) -> None:
+    songs = generate(tmp_path / "w", **{**SMALL, "tracks": 300, "listeners": 20}).truth()["recordings"]
+    keys = [match_key([song["artist"]], song["title"]) for song in songs]
+    assert len(set(keys)) == len(songs)
+    lost: set[str] = set()
+    ways: set[str] = set()
+    for song, key in zip(songs, keys, strict=True):
+        ways |= {how["how"] for how in song["lastfm"]}
+        lost |= {how["how"] for how in song["lastfm"] if match_key([how["artist"]], how["title"]) != key}
+    assert lost == {"typo"}
+    assert {"same", "case", "accents", "guests", "the"} <= ways
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [str(tmp_path / "w"), *(f"--{name}={value}" for name, value in SMALL.items())]
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "written, 7 bad rows on purpose",
+        "there already, 7 bad rows on purpose",
+    ]
+    assert main([str(tmp_path)]) == 2
+    assert "is not a world" in capsys.readouterr().err
+
+
+def test_synthetic_films_have_distinct_titles_and_one_rating_a_user(tmp_path: Path) -> None:
+    folder = movielens_folder(tmp_path / "many", films=20_000, ratings_per_film=3, users=7)
+    connector = connect("movielens", path=str(folder))
+    movies = [record.payload["title"] for page in connector.pages("movie") for record in page.records]
+    assert len({title[: -len(" (1999)")] for title in movies}) == len(movies) == 20_000
+    pages = list(connector.pages("rating"))
+    assert sum(page.events.num_rows for page in pages) == 60_000
+    assert not any(page.rejects for page in pages)
+    ratings = pl.read_csv(folder / "ratings.csv")
+    assert ratings.select("userId", "movieId").is_unique().all()
+
+
+def test_synthetic_ratings_need_enough_users(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="8 ratings per film by 7 users"):
+        movielens_folder(tmp_path, films=10, ratings_per_film=8, users=7)
