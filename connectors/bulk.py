@@ -131,6 +131,12 @@ class BulkFiles:
             return [name.strip() for name in parse_csv(text, separator) or []]
         return text.split(separator)
 
+    def column_names(self, file: str) -> list[str]:
+        """The column names of a file that may be of another kind: none where it starts with an empty line."""
+        with suppress(SchemaDrift):
+            return self.header(file)
+        return []
+
     def columns(self, file: str, header: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
         """Where each wanted column is.
 

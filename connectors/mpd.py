@@ -17,7 +17,7 @@ from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import YEAR_2100, BulkFiles
 from connectors.frames import events_table
 from connectors.lines import BOM, hash_range
-from connectors.rows import DECODER, Refused, as_list, as_object, check_text, reject
+from connectors.rows import DECODER, Refused, as_list, as_object, check_text, printable, reject
 from storage.reasons import Reason
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -122,11 +122,13 @@ class _Slices:
     line: int = 0
 
     def page(self, member: Member) -> Page:
-        where = f"{self.part.file}!{member.name}" if member.name else self.part.file
+        where = f"{self.part.file}!{printable(member.name)}" if member.name else self.part.file
         if member.size_bytes > archives.LIMIT_BYTES:
             return self.refused(f"{where}: {member.size_bytes} bytes, expected at most {archives.LIMIT_BYTES}")
         text, odd = _text(member.data)
         found, rest, fault = _playlists(text)
+        if fault and not found:
+            return self.refused(f"{where}: {fault}", rest)
         page = _SlicePage(self.part, where, self.fetched_at, self.line, odd)
         for playlist in found:
             page.add(playlist)
@@ -135,9 +137,9 @@ class _Slices:
         self.line = page.line
         return page.finished()
 
-    def refused(self, detail: str) -> Page:
+    def refused(self, detail: str, text: str = "") -> Page:
         """The refusal of the rest of the part, or of all of it (line 0)."""
-        found = reject(self.part, self.line + 1 if self.line else 0, Reason.DECODE_ERROR, detail[:300], "")
+        found = reject(self.part, self.line + 1 if self.line else 0, Reason.DECODE_ERROR, detail, text)
         self.line += 1
         return Page(rejects=(found,))
 

@@ -49,8 +49,13 @@ def reject(part: Part, line: int, reason: Reason, detail: str, text: str | bytes
     """A refused row, its text cut and made printable: it may hold bytes that are no text."""
     if isinstance(text, bytes):
         text = text[: 4 * TEXT_LIMIT].decode("utf-8", "backslashreplace")
-    text = text[:TEXT_LIMIT].encode("utf-8", "backslashreplace").decode("utf-8")
-    return Reject(file=part.file, line=line, reason=reason, detail=detail, text=text.rstrip("\r")[:TEXT_LIMIT])
+    shown = printable(text[:TEXT_LIMIT]).rstrip("\r")[:TEXT_LIMIT]
+    return Reject(file=part.file, line=line, reason=reason, detail=printable(detail[:TEXT_LIMIT]), text=shown)
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be written as UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def too_long(part: Part, block: Block) -> Reject:

@@ -53,15 +53,12 @@ class SpotifyTracks(BulkFiles):
         """Each table as one part; where there are several CSV files, their headers tell which are tables of tracks."""
         files = [self.path.name] if self.path.is_file() else sorted(file.name for file in self.path.glob("*.csv"))
         if len(files) > 1:
-            files = [file for file in files if self._has_tracks(file)]
+            files = [file for file in files if "track_id" in self.column_names(file)]
         if not files:
             raise ValueError(
                 f"spotify_tracks: no CSV file with a column 'track_id' in '{self.path}'; give the table as `path`"
             )
         return [self.part("track", file) for file in files]
-
-    def _has_tracks(self, file: str) -> bool:
-        return self.part("track", file).size_bytes > 0 and "track_id" in self.header(file)
 
     def _read(self, part: Part) -> Iterator[Page]:
         header = self.header(part.file)

@@ -88,8 +88,8 @@ class TmdbFiles(BulkFiles):
         return parts
 
     def _entity(self, file: Path) -> str | None:
-        if file.suffix == ".csv" and file.stat().st_size:
-            header = self.header(file.name)
+        if file.suffix == ".csv":
+            header = self.column_names(file.name)
             if "cast" in header or "crew" in header:
                 return "credits"
             return "film" if len(FILM_COLUMNS.intersection(header)) >= 3 else None

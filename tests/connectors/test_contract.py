@@ -286,7 +286,7 @@ def exhaust(name, folder, read):
             assert len(reject.text) <= 500
             json.dumps([reject.text, reject.detail], ensure_ascii=False).encode()
         for record in content.records:
-            json.dumps([record.source_id, record.payload], ensure_ascii=False, allow_nan=False).encode()
+            json.dumps([record.source_id, record.url, record.payload], ensure_ascii=False, allow_nan=False).encode()
 
 
 EDIT = st.tuples(

@@ -1,0 +1,107 @@
+"""docs/deploy.md does what it says: its commands are run as they stand, on a free port and in a fresh home."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def blocks() -> list[tuple[str, str]]:
+    """(kind, commands) of each shell block; the first sets the environment."""
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    return [(m[1].strip(), m[2]) for m in re.finditer(r"```sh([^\n]*)\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def environment(home: Path, port: int) -> dict[str, str]:
+    """What the page's first block sets, with the test's own home and port."""
+    bin_ = str(ROOT / ".venv" / "bin")
+    return os.environ | {
+        "MEDIATECA_HOME": str(home),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PATH": f"{bin_}:{os.environ['PATH']}",
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+@pytest.fixture
+def background(environment: dict[str, str], port: int, home: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Processes in terminals of their own; ended with the test."""
+    running: list[subprocess.Popen[bytes]] = []
+    yield running
+    for process in reversed(running):
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def in_background(command: str, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            ["sh", "-c", f"exec {command.strip()}"], env=environment, cwd=ROOT, stdout=file, stderr=file, start_new_session=True
+        )
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{url} did not answer")
+
+
+def test_the_page_ends_with_a_finished_run_and_a_release(
+    environment: dict[str, str], background: list["subprocess.Popen[bytes]"], port: int, home: Path
+) -> None:
+    for kind, commands in blocks()[1:]:
+        commands = commands.replace("4200", str(port))
+        if kind:
+            background.append(in_background(commands, environment, home / f"{kind}.log"))
+            if kind == "server":
+                wait_for(f"http://127.0.0.1:{port}/api/health")
+        else:
+            done = subprocess.run(["sh", "-ec", commands], env=environment, cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "release v1" in done.stdout
+    assert published(port) == {"catalogue": "demo", "release": "v1", "partial": False, "store": str(home / "demo")}
+
+
+def published(port: int) -> dict[str, object]:
+    """Payload of the event, as the server keeps it."""
+    body = json.dumps({"filter": {"event": {"name": ["mediateca.release.published"]}}}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/events/filter", body, {"Content-Type": "application/json"}, method="POST"
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            events = json.load(answer)["events"]
+        if events:
+            return dict(events[0]["payload"])
+        time.sleep(0.5)
+    raise AssertionError("the event did not arrive")
