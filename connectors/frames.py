@@ -1,16 +1,19 @@
 """Lines as columns, for files of many millions of rows: no Python object per row, unless a row is bad."""
 
+# Annotations stay text: polars is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import compress
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from connectors.base import EVENT_SCHEMA, Part, Reject
+from connectors.lazy import pl
 from connectors.lines import Block
 from connectors.rows import reject
 from storage.reasons import Reason

@@ -1,15 +1,17 @@
 """Last.fm 1K users: 19 million plays with time, artist and track, and the users' profiles."""
 
+# Annotations stay text: polars is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import quote_plus
 
-import polars as pl
-
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import BulkFiles, record_pages
 from connectors.frames import events_table, field_frame, refuse
+from connectors.lazy import pl
 from connectors.lines import Block, blocks
 from connectors.rows import Refused, Row, split_rows, too_long
 

@@ -5,7 +5,9 @@ import unicodedata
 from collections.abc import Sequence
 
 # "(feat. X)", "[ft. X]", "(with X)" and a trailing " feat. X": who else sings is written in ten ways, or not at all.
-_GUESTS = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]|\s+(?:feat\.?|ft\.?|featuring)\s.*$", re.IGNORECASE)
+_GUESTS = re.compile(
+    r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]|\s+(?:feat\.?|ft\.?|featuring)\s.*$", re.IGNORECASE
+)
 _THE = re.compile(r"^(?:the|a|an)\s+")
 
 

@@ -1,15 +1,17 @@
 """MovieLens, from ml-1m (`.dat`) to ml-latest (33 M ratings, `.csv`): movies, links, tags, users and ratings."""
 
+# Annotations stay text: polars is imported at its first use.
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-import polars as pl
-
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import YEAR_2100, BulkFiles, record_pages
 from connectors.frames import events_table, field_frame, refuse
+from connectors.lazy import pl
 from connectors.lines import Block, blocks
 from connectors.rows import Refused, Row, csv_rows, split_rows, too_long
 from storage.reasons import Reason

@@ -1,5 +1,8 @@
 """The Million Playlist Dataset: slices of 1,000 playlists as JSON, loose or in tar and zip archives."""
 
+# Annotations stay text: polars is imported at its first use.
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Iterator
@@ -9,13 +12,12 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-import polars as pl
-
 from connectors import archives
 from connectors.archives import Damaged, Member
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import YEAR_2100, BulkFiles
 from connectors.frames import events_table
+from connectors.lazy import pl
 from connectors.lines import BOM, hash_range
 from connectors.rows import DECODER, Refused, as_list, as_object, check_text, printable, reject
 from storage.reasons import Reason
@@ -26,7 +28,6 @@ _SLICE = re.compile(r"mpd\.slice\.([0-9]+)-[0-9]+\.json")
 _TRACK = re.compile("spotify:track:([0-9A-Za-z]{22})")
 _PLAYLISTS = re.compile(r'"playlists"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
-_EVENT_COLUMNS = {"user": pl.String, "item": pl.String, "seconds": pl.Int64, "position": pl.Int32, "line": pl.Int64}
 
 
 def connect(*, path: str) -> BulkConnector:
@@ -233,7 +234,8 @@ class _SlicePage:
         self._rejects.append(reject(self.part, self.line, bad.reason, f"{self.where}: {bad.detail}", text))
 
     def finished(self) -> Page:
-        frame = pl.DataFrame(self._events, schema=_EVENT_COLUMNS, orient="row")
+        columns = {"user": pl.String, "item": pl.String, "seconds": pl.Int64, "position": pl.Int32, "line": pl.Int64}
+        frame = pl.DataFrame(self._events, schema=columns, orient="row")
         time = (pl.col("seconds") * 1_000_000).cast(pl.Datetime("us", "UTC"))
         return Page(
             records=(*self._playlists.values(), *self._tracks.values()),

@@ -2,6 +2,7 @@
 
 import difflib
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 CONNECTORS: dict[str, str] = {
@@ -24,4 +25,8 @@ def connect(connector: str, **settings: Any) -> Any:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"unknown connector '{connector}'{hint}; known: {', '.join(sorted(CONNECTORS))}")
     module, function = CONNECTORS[connector].split(":")
-    return getattr(import_module(module), function)(**settings)
+    make = getattr(import_module(module), function)
+    known = signature(make).parameters
+    if unknown := sorted(settings.keys() - known.keys()):
+        raise ValueError(f"{connector}: unknown option '{unknown[0]}'; known: {', '.join(known)}")
+    return make(**settings)

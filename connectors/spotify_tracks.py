@@ -1,17 +1,19 @@
 """Tables of Spotify tracks with audio features, as Kaggle and TidyTuesday give them."""
 
+# Annotations stay text: polars is imported at its first use.
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar
 
-import polars as pl
-
 from connectors import lines
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import PAGE_RECORDS, BulkFiles
 from connectors.frames import events_table
+from connectors.lazy import pl
 from connectors.rows import Refused, Row, csv_rows, reject
 from storage.reasons import Reason
 
@@ -75,7 +77,7 @@ class SpotifyTracks(BulkFiles):
         yield table.page()
         yield from self._record_pages(part, table)
 
-    def _record_pages(self, part: Part, table: "_Table") -> Iterator[Page]:
+    def _record_pages(self, part: Part, table: _Table) -> Iterator[Page]:
         fetched_at = self.changed_at(part.file)
         tracks = iter(table.release().items())
         while chunk := list(islice(tracks, PAGE_RECORDS)):

@@ -255,7 +255,9 @@ def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
 
 
 def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return [p for p in body.get("credits") or [] if p.get("name")]
+    """One list of people with jobs; the Kaggle form keeps `cast` and `crew` apart and counts billing in `order`."""
+    cast = [{**p, "job": "Actor", "cast_order": p.get("order")} for p in body.get("cast") or []]
+    return [p for p in [*(body.get("credits") or []), *cast, *(body.get("crew") or [])] if p.get("name")]
 
 
 def _is_cast(person: Mapping[str, Any]) -> bool:

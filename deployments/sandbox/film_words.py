@@ -1,7 +1,5 @@
 """Words that invented films are made of: titles and plots by genre, names of people who do not exist."""
 
-# ruff: noqa: RUF001 -- titles in other scripts hold letters that look like Latin ones
-
 from typing import NamedTuple
 
 

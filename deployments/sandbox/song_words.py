@@ -1,7 +1,5 @@
 """Words that invented songs are made of: genres with their sound, languages, names of artists who do not exist."""
 
-# ruff: noqa: RUF001 -- names in other scripts hold letters that look like Latin ones
-
 from typing import NamedTuple
 
 

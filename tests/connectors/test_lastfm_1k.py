@@ -1,3 +1,5 @@
+"""The connector lastfm_1k: what it reads, what it refuses."""
+
 import os
 from datetime import UTC, datetime
 

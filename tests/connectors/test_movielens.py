@@ -1,3 +1,5 @@
+"""The connector movielens: what it reads, what it refuses."""
+
 from datetime import UTC, datetime
 
 import pytest

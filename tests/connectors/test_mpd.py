@@ -1,3 +1,5 @@
+"""The connector mpd: what it reads, what it refuses."""
+
 import io
 import json
 import re

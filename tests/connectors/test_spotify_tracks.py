@@ -1,3 +1,5 @@
+"""The connector spotify_tracks: what it reads, what it refuses."""
+
 import pytest
 
 from connectors import lines, spotify_tracks

@@ -1,3 +1,5 @@
+"""The connector tmdb_files: what it reads, what it refuses."""
+
 import json
 
 import pyarrow as pa

@@ -60,7 +60,12 @@ def background(environment: dict[str, str], port: int, home: Path) -> Iterator[l
 def in_background(command: str, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as file:
         return subprocess.Popen(
-            ["sh", "-c", f"exec {command.strip()}"], env=environment, cwd=ROOT, stdout=file, stderr=file, start_new_session=True
+            ["sh", "-c", f"exec {command.strip()}"],
+            env=environment,
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
 
 

@@ -92,7 +92,9 @@ def test_failed_item_is_a_row_with_a_reason_and_its_neighbours_go_on(store: Stor
     result = run(store)
     assert (result.done, result.failed, dict(result.reasons)) == (1, 1, {"internal_error": 1})
     assert rows(store)["a"][:2] == (None, "internal_error")
-    detail = store.database().sql("select detail, retry_at > computed_at from features_toy where item_id = 'a'").fetchall()
+    detail = (
+        store.database().sql("select detail, retry_at > computed_at from features_toy where item_id = 'a'").fetchall()
+    )
     assert detail == [("ZeroDivisionError: division by zero", True)]
 
 
