@@ -52,7 +52,10 @@ def differences(want: dict[str, list[dict[str, Any]]], got: dict[str, list[dict[
             found.append(f"{name}: {len(want[name])} rows wanted, {len(got[name])} found")
             continue
         odd = [(a, b) for a, b in zip(want[name], got[name], strict=True) if not _same(a, b)]
-        found += [f"{name}: {len(odd)} rows differ, first {odd[0][0]} / {odd[0][1]}"[:500]] if odd else []
+        if odd:
+            a, b = odd[0]
+            cells = {column: (a[column], b[column]) for column in a if not _same(a[column], b[column])}
+            found.append(f"{name}: {len(odd)} rows differ, first {a[table_of(name).key[0]]}: {cells}"[:500])
     return found
 
 

@@ -106,13 +106,13 @@ _INTERACTIONS = _table(
     "loaded",
     "interactions",
     "source file line",
-    "plays, ratings, playlist positions; sort stably by (user_id, at, file, line)",
+    "plays, ratings, playlist positions; sort stably by (user_id, time, file, line)",
     _required("user_id", pa.string()),  # source:its user or playlist id
     _required("entity_id", pa.string()),  # digest of the source's own key; the view adds item_id, aliases resolved
     _required("source", pa.string()),
     _required("kind", pa.string()),  # rating, play, playlist
     pa.field("value", pa.float32()),  # the rating; null where the source gives none
-    pa.field("at", UTC),  # null where the source gives no time
+    pa.field("time", UTC),  # null where the source gives no time
     pa.field("position", pa.int32()),  # 0-based place in a playlist
     _required("file", pa.string()),
     _required("line", pa.int64()),  # file order

@@ -17,7 +17,7 @@ from storage.store import Store
 SHARD_BYTES = 256 << 20
 _BATCH_ROWS = 16_384
 _TABLES = ("items", "interactions", "users", "texts", "links")
-_ORDER = {"interactions": "user_id, at, file, line"}  # the stable order of a user's history
+_ORDER = {"interactions": "user_id, time, file, line"}  # the stable order of a user's history
 _KEPT = ("reason", "detail")  # of the attempt columns: why a row has no value
 
 

@@ -177,10 +177,9 @@ def reasons_table(name: str, rows: pa.Table, reason: Reason, detail: str) -> pa.
 
 
 def _lists(flat: Any, n: int, width: int, missing: Any, type_: pa.DataType) -> pa.Array:
-    offsets = pa.array(
-        np.arange(0, (n + 1) * width, max(width, 1), dtype=np.int32)[: n + 1], mask=np.append(missing, False)
-    )
-    return pa.ListArray.from_arrays(offsets, pa.array(flat, type_))
+    # By mask, not by null offsets: a list before a null one would take that one's cells as its own.
+    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, pa.array(flat, type_), mask=pa.array(missing))
 
 
 def _feature_rows(

@@ -176,7 +176,8 @@ class Loader:
             source=pa.array([source] * n, pa.string()),
             file=pa.array([file] * n, pa.string()),
             load_id=pa.array([load_id] * n, pa.string()),
-            **{name: events.column(name) for name in ("kind", "value", "at", "position", "line")},
+            time=events.column("at"),  # `at` is a reserved word of DuckDB
+            **{name: events.column(name) for name in ("kind", "value", "position", "line")},
         )
 
 

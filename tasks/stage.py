@@ -357,7 +357,7 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
     columns = {name: out.column(name) for name in (*table.key, *values, "reason", "detail")}
     columns |= {
         "input_hash": pa.array([asked[key][1] for key in keys], pa.int64()),
-        "value_hash": pa.array(hash_rows(out, [*values, "reason"]), pa.int64()),
+        "value_hash": pa.array(hash_rows(out, [*(v for v in values if v != "load_id"), "reason"]), pa.int64()),
         "version": pa.array([stage.version] * len(keys), pa.string()),
         "attempt": pa.array(attempts, pa.int32()),
         "retry_at": pa.array(retry, pa.timestamp("us", tz="UTC")),
