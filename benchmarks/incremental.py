@@ -2,10 +2,10 @@
 
     python -m benchmarks.incremental [--keys 1000 10000 100000 1000000] [--json]
 
-The peer is the first build of the same store: what every night costs where nothing is incremental. Titles are generated;
-`features/toy` is a vector of 64 numbers that costs next to nothing, so that the mechanism is measured, not an encoder.
-Every step runs in a process of its own, start-up included, as a scheduler would run it. No server is started: with nothing
-to do there is none, and with work its start is the same 15 s for any size.
+The peer is the first build of the same store: what every night costs where nothing is incremental. Titles are
+generated; `features/toy` is a vector of 64 numbers that costs next to nothing, so the mechanism is measured, not an
+encoder. Every step runs in a process of its own, start-up included, as a scheduler would run it. No server is started:
+with nothing to do there is none, and with work its start is the same 15 s for any size.
 """
 
 import argparse

@@ -38,7 +38,7 @@ def snapshot(store: Store) -> dict[str, list[dict[str, Any]]]:
     for name in store.tables():
         if name not in LOGS:
             table = table_of(name)
-            kept = [c for c in table.schema.names if c not in _TIMES]
+            kept = [c for c in table.names if c not in _TIMES]
             sql = f"select {', '.join(kept)} from {table.view} order by {', '.join(table.key)}"
             found[name] = con.sql(sql).to_arrow_table().to_pylist()
     return found

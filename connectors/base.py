@@ -1,24 +1,34 @@
 """What every connector yields: pages of records and events, as the source said them."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
-import pyarrow as pa
+from storage.lazy import pa
 
-EVENT_SCHEMA = pa.schema(
-    [
-        pa.field("user", pa.string(), nullable=False),  # the source's own user or playlist id
-        pa.field("item", pa.string(), nullable=False),  # the `source_id` of the record it points to
-        pa.field("kind", pa.string(), nullable=False),  # rating, play, playlist
-        pa.field("value", pa.float32()),  # the rating; null where the source gives none
-        pa.field("at", pa.timestamp("us", tz="UTC")),  # null where the source gives no time
-        pa.field("position", pa.int32()),  # 0-based place in a playlist
-        pa.field("line", pa.int64(), nullable=False),  # file order: 1-based line, or event number in the file
-    ]
-)
-"""Events are many and small, so they travel as columns; one Python object per rating would cost a minute per 33 M."""
+
+@cache
+def event_schema() -> pa.Schema:
+    """Columns of `Page.events`.
+
+    Events are many and small, so they travel as columns: an object per rating would cost a minute per 33 M.
+    """
+    return pa.schema(
+        [
+            pa.field("user", pa.string(), nullable=False),  # the source's own user or playlist id
+            pa.field("item", pa.string(), nullable=False),  # the `source_id` of the record it points to
+            pa.field("kind", pa.string(), nullable=False),  # rating, play, playlist
+            pa.field("value", pa.float32()),  # the rating; null where the source gives none
+            pa.field("at", pa.timestamp("us", tz="UTC")),  # null where the source gives no time
+            pa.field("position", pa.int32()),  # 0-based place in a playlist
+            pa.field("line", pa.int64(), nullable=False),  # file order: 1-based line, or event number in the file
+        ]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +76,7 @@ class Page:
 
     part: Part | None = None  # bulk files only
     records: tuple[Record, ...] = ()
-    events: pa.Table = field(default_factory=EVENT_SCHEMA.empty_table)
+    events: pa.Table = field(default_factory=lambda: event_schema().empty_table())
     rejects: tuple[Reject, ...] = ()
     cursor: str | None = None  # hand back to resume after this page; None is the end
 

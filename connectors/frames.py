@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from connectors.base import EVENT_SCHEMA, Part, Reject
-from connectors.lazy import pl
+from connectors.base import Part, Reject, event_schema
 from connectors.lines import Block
 from connectors.rows import reject
+from storage.lazy import np, pa, pl
 from storage.reasons import Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 _UNIT_SEPARATOR = "\x1f"  # stands for a separator of two characters, which polars does not take
 
@@ -99,7 +99,7 @@ def refuse(
 
 
 def events_table(frame: pl.DataFrame) -> pa.Table:
-    """Events in `EVENT_SCHEMA`, of a frame with user, item, kind and line; the other columns are null if absent."""
+    """Events in `event_schema()`, of a frame with user, item, kind and line; the other columns are null if absent."""
     columns: dict[str, Any] = {
         "user": pl.String,
         "item": pl.String,
@@ -113,4 +113,4 @@ def events_table(frame: pl.DataFrame) -> pa.Table:
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in columns.items()
     ]
-    return frame.select(chosen).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(EVENT_SCHEMA)
+    return frame.select(chosen).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(event_schema())

@@ -11,9 +11,9 @@ from urllib.parse import quote_plus
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import BulkFiles, record_pages
 from connectors.frames import events_table, field_frame, refuse
-from connectors.lazy import pl
 from connectors.lines import Block, blocks
 from connectors.rows import Refused, Row, split_rows, too_long
+from storage.lazy import pl
 
 PLAY_FIELDS = ("userid", "timestamp", "artid", "artname", "traid", "traname")
 USER_FIELDS = ("#id", "gender", "age", "country", "registered")

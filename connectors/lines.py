@@ -3,15 +3,17 @@
 A line belongs to the part in whose byte range it starts, so parts can be cut at any byte without looking inside.
 """
 
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import BinaryIO
 
-import numpy as np
-
 from connectors.base import Part
+from storage.lazy import np
 
 PAGE_BYTES = 16 << 20
 PAGE_LINES = 1_000_000  # bounds the refusals of a file of lines of one byte
@@ -40,7 +42,7 @@ class Block:
         """The number of a last line without a newline: it may have been cut."""
         return None if self.data.endswith(b"\n") or not self.data else self.line + self.data.count(b"\n")
 
-    def without_header(self) -> "Block":
+    def without_header(self) -> Block:
         """The block without the file's first line."""
         return Block(self.line + 1, self.data.partition(b"\n")[2]) if self.line == 1 else self
 

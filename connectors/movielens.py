@@ -11,9 +11,9 @@ from typing import ClassVar
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import YEAR_2100, BulkFiles, record_pages
 from connectors.frames import events_table, field_frame, refuse
-from connectors.lazy import pl
 from connectors.lines import Block, blocks
 from connectors.rows import Refused, Row, csv_rows, split_rows, too_long
+from storage.lazy import pl
 from storage.reasons import Reason
 
 STEMS = {"movie": "movies", "link": "links", "tag": "tags", "user": "users", "rating": "ratings"}

@@ -17,9 +17,9 @@ from connectors.archives import Damaged, Member
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import YEAR_2100, BulkFiles
 from connectors.frames import events_table
-from connectors.lazy import pl
 from connectors.lines import BOM, hash_range
 from connectors.rows import DECODER, Refused, as_list, as_object, check_text, printable, reject
+from storage.lazy import pl
 from storage.reasons import Reason
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")

@@ -13,8 +13,8 @@ from connectors import lines
 from connectors.base import BulkConnector, Page, Part, Record, Reject
 from connectors.bulk import PAGE_RECORDS, BulkFiles
 from connectors.frames import events_table
-from connectors.lazy import pl
 from connectors.rows import Refused, Row, csv_rows, reject
+from storage.lazy import pl
 from storage.reasons import Reason
 
 LISTS = ("playlist_genre", "playlist_subgenre", "track_genre")

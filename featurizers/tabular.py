@@ -1,5 +1,8 @@
 """Standardised numbers and one-hot genres, by a fit over all items that is made once and frozen."""
 
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -7,9 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
-
 from featurizers.base import FeatureBatch, FeatureSpec
+from storage.lazy import np
 from storage.reasons import Reason
 
 
@@ -33,7 +35,7 @@ class TabularFit:
         return hashlib.blake2b(json.dumps(asdict(self)).encode(), digest_size=6).hexdigest()
 
     @classmethod
-    def from_json(cls, text: str) -> "TabularFit":
+    def from_json(cls, text: str) -> TabularFit:
         """The fit as `to_json` wrote it."""
         return cls(**{name: tuple(value) for name, value in json.loads(text).items()})
 

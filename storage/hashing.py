@@ -1,14 +1,15 @@
 """Digests: stable over machines, runs and library versions."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import hashlib
 import json
 from base64 import b32encode
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import pyarrow as pa
-
-_FLOATS = (pa.list_(pa.float32()),)
+from storage.lazy import pa
 
 
 def entity_id(namespace: str, source_id: str) -> str:
@@ -35,7 +36,7 @@ def hash_rows(table: pa.Table, columns: Sequence[str]) -> list[int]:
 
 
 def _column_bytes(column: pa.ChunkedArray) -> Iterable[bytes]:
-    if column.type in _FLOATS:
+    if column.type == pa.list_(pa.float32()):
         return _vector_bytes(column)
     return (_canonical(value) for value in column.to_pylist())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from storage.errors import NoSuchRelease
 from storage.schemas import table_of
-from storage.store import Store
+from storage.store import Store, rows_of
 
 _JSON = ("tables", "counts", "stages", "catalogue", "libraries", "weights")
 
@@ -39,8 +39,8 @@ def releases(store: Store) -> list[Release]:
     """All releases, oldest first; at most one is `current`."""
     if "releases" not in store.tables():
         return []
-    con = store.database({"releases": store.version("releases")})
-    rows = con.sql("select * exclude (computed_at) from releases order by number").to_arrow_table().to_pylist()
+    con = store.database(only=("releases",))
+    rows = rows_of(con.sql("select * exclude (computed_at) from releases order by number"))
     published = [r for r in rows if r["state"] == "published"]
     current = max(published, key=lambda r: r["current_since"], default=None)
     return [_parsed(row, current=row is current) for row in rows]

@@ -9,33 +9,79 @@ Three kinds of table:
 - `LOG`: what ran and what was published; keyed, without attempt columns.
 """
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-import pyarrow as pa
+from storage.lazy import pa
 
 SCHEMA_VERSION = 1
 """Raised when a store written by the former code can no longer be read or written by this one."""
 
-UTC = pa.timestamp("us", tz="UTC")
-STRINGS = pa.list_(pa.string())
+Type = Literal[
+    "string", "strings", "int32", "int64", "float32", "float64", "bool", "binary", "time", "floats", "bools", "numbers"
+]
+SQL_TYPES: dict[Type, str] = {
+    "string": "varchar",
+    "strings": "varchar[]",
+    "int32": "integer",
+    "int64": "bigint",
+    "float32": "float",
+    "float64": "double",
+    "bool": "boolean",
+    "binary": "blob",
+    "time": "timestamptz",  # UTC, microseconds
+    "floats": "float[]",
+    "bools": "boolean[]",
+    "numbers": "map(varchar, double)",
+}
 
 
-def _required(name: str, type_: pa.DataType) -> pa.Field:
-    return pa.field(name, type_, nullable=False)
+@cache
+def _arrow_types() -> dict[Type, pa.DataType]:
+    return {
+        "string": pa.string(),
+        "strings": pa.list_(pa.string()),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "float32": pa.float32(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+        "binary": pa.binary(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "floats": pa.list_(pa.float32()),
+        "bools": pa.list_(pa.bool_()),
+        "numbers": pa.map_(pa.string(), pa.float64()),
+    }
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; its unit and null rule stand beside it."""
+
+    name: str
+    type: Type
+    required: bool = False
+
+
+def _required(name: str, type_: Type) -> Column:
+    return Column(name, type_, required=True)
 
 
 ATTEMPT = [
-    _required("input_hash", pa.int64()),  # digest of what the row was computed from
-    _required("value_hash", pa.int64()),  # digest of the row's value: what downstream stages compare
-    _required("version", pa.string()),  # version of the stage that computed it
-    _required("attempt", pa.int32()),  # 1 for the first
-    pa.field("reason", pa.string()),  # null: there is a value; else a `storage.reasons.Reason`
-    pa.field("detail", pa.string()),  # free text for people; never a secret
-    pa.field("retry_at", UTC),  # null: do not try again before the input or the version changes
-    _required("computed_at", UTC),
+    _required("input_hash", "int64"),  # digest of what the row was computed from
+    _required("value_hash", "int64"),  # digest of the row's value: what downstream stages compare
+    _required("version", "string"),  # version of the stage that computed it
+    _required("attempt", "int32"),  # 1 for the first
+    Column("reason", "string"),  # null: there is a value; else a `storage.reasons.Reason`
+    Column("detail", "string"),  # free text for people; never a secret
+    Column("retry_at", "time"),  # null: do not try again before the input or the version changes
+    _required("computed_at", "time"),
 ]
-ATTEMPT_COLUMNS = tuple(field.name for field in ATTEMPT)
+ATTEMPT_COLUMNS = tuple(column.name for column in ATTEMPT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +91,25 @@ class Table:
     name: str  # folder under tables/; "features/minilm"
     kind: Literal["keyed", "loaded", "log"]
     key: tuple[str, ...]
-    schema: pa.Schema
+    columns: tuple[Column, ...]
     about: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns for Arrow."""
+        types = _arrow_types()
+        return pa.schema([pa.field(c.name, types[c.type], nullable=not c.required) for c in self.columns])
+
+    @property
+    def empty_sql(self) -> str:
+        """A DuckDB query with these columns and no row."""
+        cells = ", ".join(f'null::{SQL_TYPES[c.type]} as "{c.name}"' for c in self.columns)
+        return f"select {cells} where false"
 
     @property
     def view(self) -> str:
@@ -54,9 +117,9 @@ class Table:
         return self.name.replace("/", "_").replace("-", "_")
 
 
-def _table(kind: Literal["keyed", "loaded", "log"], name: str, key: str, about: str, *fields: pa.Field) -> Table:
-    extra = {"keyed": ATTEMPT, "loaded": [pa.field("load_id", pa.string())], "log": [_required("computed_at", UTC)]}
-    return Table(name=name, kind=kind, key=tuple(key.split()), schema=pa.schema([*fields, *extra[kind]]), about=about)
+def _table(kind: Literal["keyed", "loaded", "log"], name: str, key: str, about: str, *columns: Column) -> Table:
+    extra = {"keyed": ATTEMPT, "loaded": [Column("load_id", "string")], "log": [_required("computed_at", "time")]}
+    return Table(name=name, kind=kind, key=tuple(key.split()), columns=(*columns, *extra[kind]), about=about)
 
 
 _INPUTS = _table(
@@ -64,109 +127,109 @@ _INPUTS = _table(
     "inputs",
     "source entity part",
     "the ledger of input files: one row per part that was read",
-    _required("source", pa.string()),
-    _required("entity", pa.string()),
-    _required("part", pa.string()),  # file@first byte
-    pa.field("file", pa.string()),  # relative to the source's path
-    pa.field("size_bytes", pa.int64()),
-    pa.field("stat", pa.string()),  # size-mtime_ns; equal means unchanged, without reading
-    pa.field("load_id", pa.string()),  # the rows of `raw`, `interactions`, `quarantine` that count
-    pa.field("records", pa.int64()),
-    pa.field("events", pa.int64()),
-    pa.field("rejects", pa.int64()),
+    _required("source", "string"),
+    _required("entity", "string"),
+    _required("part", "string"),  # file@first byte
+    Column("file", "string"),  # relative to the source's path
+    Column("size_bytes", "int64"),
+    Column("stat", "string"),  # size-mtime_ns; equal means unchanged, without reading
+    Column("load_id", "string"),  # the rows of `raw`, `interactions`, `quarantine` that count
+    Column("records", "int64"),
+    Column("events", "int64"),
+    Column("rejects", "int64"),
 )
 _RAW = _table(
     "loaded",
     "raw",
     "source entity request_key",
     "every record as the source gave it; negative answers too, with expiry",
-    _required("source", pa.string()),
-    _required("entity", pa.string()),
-    _required("request_key", pa.string()),  # the source's own id
-    pa.field("body", pa.binary()),  # JSON as received; the shard is zstd
-    pa.field("status", pa.int32()),  # HTTP status; null for files
-    pa.field("url", pa.string()),  # secrets removed; for files the name and line
-    _required("fetched_at", UTC),
-    pa.field("expires_at", UTC),  # null: never
-    _required("value_hash", pa.int64()),
+    _required("source", "string"),
+    _required("entity", "string"),
+    _required("request_key", "string"),  # the source's own id
+    Column("body", "binary"),  # JSON as received; the shard is zstd
+    Column("status", "int32"),  # HTTP status; null for files
+    Column("url", "string"),  # secrets removed; for files the name and line
+    _required("fetched_at", "time"),
+    Column("expires_at", "time"),  # null: never
+    _required("value_hash", "int64"),
 )
 _QUARANTINE = _table(
     "loaded",
     "quarantine",
     "source file line",
     "rows of input files that were refused",
-    _required("source", pa.string()),
-    _required("file", pa.string()),
-    _required("line", pa.int64()),  # 1-based; 0 is the whole file
-    _required("reason", pa.string()),
-    pa.field("detail", pa.string()),
-    pa.field("text", pa.string()),  # as found, at most 500 characters
+    _required("source", "string"),
+    _required("file", "string"),
+    _required("line", "int64"),  # 1-based; 0 is the whole file
+    _required("reason", "string"),
+    Column("detail", "string"),
+    Column("text", "string"),  # as found, at most 500 characters
 )
 _INTERACTIONS = _table(
     "loaded",
     "interactions",
     "source file line",
     "plays, ratings, playlist positions; sort stably by (user_id, time, file, line)",
-    _required("user_id", pa.string()),  # source:its user or playlist id
-    _required("entity_id", pa.string()),  # digest of the source's own key; the view adds item_id, aliases resolved
-    _required("source", pa.string()),
-    _required("kind", pa.string()),  # rating, play, playlist
-    pa.field("value", pa.float32()),  # the rating; null where the source gives none
-    pa.field("time", UTC),  # null where the source gives no time
-    pa.field("position", pa.int32()),  # 0-based place in a playlist
-    _required("file", pa.string()),
-    _required("line", pa.int64()),  # file order
+    _required("user_id", "string"),  # source:its user or playlist id
+    _required("entity_id", "string"),  # digest of the source's own key; the view adds item_id, aliases resolved
+    _required("source", "string"),
+    _required("kind", "string"),  # rating, play, playlist
+    Column("value", "float32"),  # the rating; null where the source gives none
+    Column("time", "time"),  # null where the source gives no time
+    Column("position", "int32"),  # 0-based place in a playlist
+    _required("file", "string"),
+    _required("line", "int64"),  # file order
 )
 _DESCRIBED = (
-    pa.field("kind", pa.string()),  # track, film
-    pa.field("title", pa.string()),
-    pa.field("creators", STRINGS),  # artists of a track, directors of a film
-    pa.field("album", pa.string()),
-    pa.field("year", pa.int32()),
-    pa.field("duration_ms", pa.int64()),
-    pa.field("isrc", pa.string()),
-    pa.field("mbid", pa.string()),
-    pa.field("genres", STRINGS),  # lower case, sorted
-    pa.field("language", pa.string()),  # ISO 639-1
-    pa.field("explicit", pa.bool_()),
-    pa.field("attributes", pa.map_(pa.string(), pa.float64())),  # the source's own numbers, under its own names
+    Column("kind", "string"),  # track, film
+    Column("title", "string"),
+    Column("creators", "strings"),  # artists of a track, directors of a film
+    Column("album", "string"),
+    Column("year", "int32"),
+    Column("duration_ms", "int64"),
+    Column("isrc", "string"),
+    Column("mbid", "string"),
+    Column("genres", "strings"),  # lower case, sorted
+    Column("language", "string"),  # ISO 639-1
+    Column("explicit", "bool"),
+    Column("attributes", "numbers"),  # the source's own numbers, under its own names
 )
 _ENTITIES = _table(
     "keyed",
     "entities",
     "source source_id",
     "what each source says of a track or film, in our words",
-    _required("source", pa.string()),
-    _required("source_id", pa.string()),
-    pa.field("entity_id", pa.string()),  # digest of namespace and source_id
-    pa.field("ids", STRINGS),  # "imdb:tt0114709", "tmdb:862", "isrc:..."
-    pa.field("match_key", pa.string()),  # normalised creator and title; null where it would not identify
+    _required("source", "string"),
+    _required("source_id", "string"),
+    Column("entity_id", "string"),  # digest of namespace and source_id
+    Column("ids", "strings"),  # "imdb:tt0114709", "tmdb:862", "isrc:..."
+    Column("match_key", "string"),  # normalised creator and title; null where it would not identify
     *_DESCRIBED,
-    pa.field("overview", pa.string()),
-    pa.field("keywords", STRINGS),
-    pa.field("actors", STRINGS),  # in order of billing
-    pa.field("adult", pa.bool_()),
+    Column("overview", "string"),
+    Column("keywords", "strings"),
+    Column("actors", "strings"),  # in order of billing
+    Column("adult", "bool"),
 )
 _LINKS = _table(
     "keyed",
     "links",
     "item_id source source_id",
     "the claim that an item is this entity of that source; an item_id that was merged away is an entity_id here",
-    _required("item_id", pa.string()),
-    _required("source", pa.string()),
-    _required("source_id", pa.string()),  # "" with reason not_found
-    pa.field("entity_id", pa.string()),
-    pa.field("probability", pa.float64()),  # 0 to 1
-    pa.field("method", pa.string()),  # own, imdb, tmdb, spotify, isrc, mbid, title_creator
-    pa.field("evidence", pa.string()),  # what matched
-    pa.field("state", pa.string()),  # accepted, review, rejected
+    _required("item_id", "string"),
+    _required("source", "string"),
+    _required("source_id", "string"),  # "" with reason not_found
+    Column("entity_id", "string"),
+    Column("probability", "float64"),  # 0 to 1
+    Column("method", "string"),  # own, imdb, tmdb, spotify, isrc, mbid, title_creator
+    Column("evidence", "string"),  # what matched
+    Column("state", "string"),  # accepted, review, rejected
 )
 _ITEMS = _table(
     "keyed",
     "items",
     "item_id",
     "one row per track or film",
-    _required("item_id", pa.string()),  # digest of the first source key, never a counter
+    _required("item_id", "string"),  # digest of the first source key, never a counter
     *_DESCRIBED,
 )
 _USERS = _table(
@@ -174,82 +237,82 @@ _USERS = _table(
     "users",
     "user_id",
     "everyone who rated, played or made a playlist",
-    _required("user_id", pa.string()),
-    pa.field("source", pa.string()),
-    pa.field("gender", pa.string()),  # as the source gives it, lower case
-    pa.field("age", pa.int32()),  # years
-    pa.field("country", pa.string()),
-    pa.field("registered", pa.string()),  # as the source gives it
+    _required("user_id", "string"),
+    Column("source", "string"),
+    Column("gender", "string"),  # as the source gives it, lower case
+    Column("age", "int32"),  # years
+    Column("country", "string"),
+    Column("registered", "string"),  # as the source gives it
 )
 _TEXTS = _table(
     "keyed",
     "texts",
     "item_id kind",
     "overviews and composed documents; `empty` is a value, not a gap",
-    _required("item_id", pa.string()),
-    _required("kind", pa.string()),  # overview, document
-    pa.field("value", pa.string()),
-    pa.field("language", pa.string()),  # ISO 639-1
+    _required("item_id", "string"),
+    _required("kind", "string"),  # overview, document
+    Column("value", "string"),
+    Column("language", "string"),  # ISO 639-1
 )
 _RUNS = _table(
     "log",
     "runs",
     "run_id",
     "one row per stage and build that did something",
-    _required("run_id", pa.string()),
-    _required("build_id", pa.string()),
-    _required("stage", pa.string()),
-    _required("version", pa.string()),
-    _required("fingerprint", pa.string()),  # JSON: what the stage read, by version
-    _required("status", pa.string()),  # completed, partial
-    _required("done", pa.int64()),
-    _required("skipped", pa.int64()),
-    _required("failed", pa.int64()),
-    _required("removed", pa.int64()),
-    _required("seconds", pa.float64()),
-    pa.field("retry_at", UTC),  # earliest retry among the failures
+    _required("run_id", "string"),
+    _required("build_id", "string"),
+    _required("stage", "string"),
+    _required("version", "string"),
+    _required("fingerprint", "string"),  # JSON: what the stage read, by version
+    _required("status", "string"),  # completed, partial
+    _required("done", "int64"),
+    _required("skipped", "int64"),
+    _required("failed", "int64"),
+    _required("removed", "int64"),
+    _required("seconds", "float64"),
+    Column("retry_at", "time"),  # earliest retry among the failures
 )
 _RELEASES = _table(
     "log",
     "releases",
     "release_id",
     "what was published, from which table versions, code, catalogue, libraries and weights",
-    _required("release_id", pa.string()),  # v1, v2, ...
-    _required("number", pa.int64()),
-    _required("state", pa.string()),  # published, retired
-    _required("partial", pa.bool_()),  # a stage ended at a quota
-    _required("tables", pa.string()),  # JSON: table -> Delta version
-    _required("counts", pa.string()),  # JSON: table -> live rows
-    _required("stages", pa.string()),  # JSON: stage -> version
-    _required("code_version", pa.string()),
-    _required("catalogue", pa.string()),  # the YAML as resolved, JSON; secrets never belong in it
-    _required("catalogue_hash", pa.string()),
-    _required("libraries", pa.string()),  # JSON: distribution -> version
-    _required("weights", pa.string()),  # JSON: encoder -> revision or checksum
-    _required("created_at", UTC),
-    pa.field("current_since", UTC),  # the published release with the latest one is current
-    pa.field("note", pa.string()),
+    _required("release_id", "string"),  # v1, v2, ...
+    _required("number", "int64"),
+    _required("state", "string"),  # published, retired
+    _required("partial", "bool"),  # a stage ended at a quota
+    _required("tables", "string"),  # JSON: table -> Delta version
+    _required("counts", "string"),  # JSON: table -> live rows
+    _required("stages", "string"),  # JSON: stage -> version
+    _required("code_version", "string"),
+    _required("catalogue", "string"),  # the YAML as resolved, JSON; secrets never belong in it
+    _required("catalogue_hash", "string"),
+    _required("libraries", "string"),  # JSON: distribution -> version
+    _required("weights", "string"),  # JSON: encoder -> revision or checksum
+    _required("created_at", "time"),
+    Column("current_since", "time"),  # the published release with the latest one is current
+    Column("note", "string"),
 )
 _MODELS = _table(
     "log",
     "models",
     "model_id",
     "fitted parameters and trained models",
-    _required("model_id", pa.string()),
-    _required("kind", pa.string()),  # fit, recommender
-    _required("name", pa.string()),
-    _required("config", pa.string()),  # JSON
-    _required("parameters", pa.string()),  # JSON of a small fit, or where the weights lie
-    pa.field("release_id", pa.string()),  # what it was trained on
+    _required("model_id", "string"),
+    _required("kind", "string"),  # fit, recommender
+    _required("name", "string"),
+    _required("config", "string"),  # JSON
+    _required("parameters", "string"),  # JSON of a small fit, or where the weights lie
+    Column("release_id", "string"),  # what it was trained on
 )
 _TAKEDOWNS = _table(
     "log",
     "takedowns",
     "entity_id",
     "entities that were taken down on request, and are kept out",
-    _required("entity_id", pa.string()),
-    _required("item_id", pa.string()),
-    pa.field("note", pa.string()),
+    _required("entity_id", "string"),
+    _required("item_id", "string"),
+    Column("note", "string"),
 )
 
 TABLES: dict[str, Table] = {
@@ -280,9 +343,9 @@ def feature_table(name: str) -> Table:
         f"features/{name}",
         "item_id",
         f"the feature {name}",
-        _required("item_id", pa.string()),
-        pa.field("value", pa.list_(pa.float32())),
-        pa.field("mask", pa.list_(pa.bool_())),  # true: observed; null where every cell is
+        _required("item_id", "string"),
+        Column("value", "floats"),
+        Column("mask", "bools"),  # true: observed; null where every cell is
     )
 
 

@@ -1,14 +1,17 @@
 """The store: Delta tables under one URL, appended by workers, kept by the driver, read in one place."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from storage.errors import StoreTooNew, told
+from storage.lazy import pa
 from storage.objects import Objects, is_local
 from storage.reasons import Reason
 from storage.schemas import SCHEMA_VERSION, TABLES, Table, table_of
@@ -18,7 +21,8 @@ MAX_DEAD_SHARE = 0.25  # superseded rows are hidden at once and dropped when the
 _NO_CHANGE = {"OPTIMIZE", "VACUUM START", "VACUUM END"}
 _MARK = "mediateca"  # commit metadata; "rewrite" says that no row changed
 _DESCRIPTION = "store.json"
-_BENEATH = ("inputs", "links")  # other views are built on theirs
+_BENEATH = {"raw": ("inputs",), "quarantine": ("inputs",), "interactions": ("inputs", "links")}
+"""Views that others are built on."""
 
 # Without it, checkpoints drop expired commit logs and an old release can no longer be opened (measured 2026-11).
 _TABLE_PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
@@ -130,7 +134,7 @@ class Store:
         schema = table_of(name).schema
         sql = f"select {_columns(schema.names)} from {_live(table_of(name))}"
         for last_try in (False, False, True):
-            rows = self.database().sql(sql).to_arrow_reader(65_536)
+            rows = self.database(only=(name,)).sql(sql).to_arrow_reader(65_536)
             try:
                 with told(self.url):
                     write_deltalake(
@@ -160,10 +164,14 @@ class Store:
     def tidy(self, name: str) -> bool:
         """Rewrite the table if it has many files or many dead rows; True when it was."""
         files, rows = self.size(name)
-        if files > 1 and (files > MAX_FILES or rows * (1 - MAX_DEAD_SHARE) > self.count_live(name)):
+        if files > MAX_FILES or (files > 1 and self._dead_share(name, rows) > MAX_DEAD_SHARE):
             self.rewrite(name)
             return True
         return False
+
+    def _dead_share(self, name: str, rows: int) -> float:
+        # Rows of logs are few and hardly ever superseded: not worth a scan per stage.
+        return 0.0 if table_of(name).kind == "log" else 1 - self.count_live(name) / max(rows, 1)
 
     def vacuum(self, name: str, keep_versions: list[int], *, retention_hours: int = 24) -> int:
         """Delete files that neither the newest nor the kept versions need; the number of files deleted."""
@@ -181,20 +189,20 @@ class Store:
 
     def size(self, name: str, version: int | None = None) -> tuple[int, int]:
         """Files and physical rows, dead ones included, from the commit log alone."""
-        actions = pa.table(self.open(name, version).get_add_actions(flatten=True))
-        return actions.num_rows, sum(actions.column("num_records").to_pylist())
+        actions = self.open(name, version).get_add_actions(flatten=True)
+        return actions.num_rows, sum(actions["num_records"].to_pylist())
 
     def count_live(self, name: str) -> int:
         """Rows that count: newest per key, nothing removed."""
-        return int(self.database().sql(f"select count(*) from {_live(table_of(name))}").fetchall()[0][0])
+        return int(self.database(only=(name,)).sql(f"select count(*) from {_live(table_of(name))}").fetchall()[0][0])
 
-    def database(self, versions: Mapping[str, int] | None = None, *, also: Iterable[str] = ()) -> Any:
+    def database(self, versions: Mapping[str, int] | None = None, *, only: Iterable[str] | None = None) -> Any:
         """DuckDB over the store: a view per table, newest row per key. The only reader.
 
         Args:
-            versions: Table versions to read (a release's); None reads the newest of every table, and a standard
-                table that is not created yet is empty.
-            also: Feature tables that are empty too while they are not created.
+            versions: Table versions to read (a release's); None reads the newest of every table, and a table that is
+                not created yet is empty.
+            only: The tables that are asked for, which saves opening the others; None is all there are.
 
         Returns:
             A `duckdb.DuckDBPyConnection`; the views are named as in `Table.view`, and a table's raw rows
@@ -205,33 +213,37 @@ class Store:
         con = duckdb.connect(config={"memory_limit": "2GB", "preserve_insertion_order": False})
         con.sql("set timezone = 'UTC'")
         there = self.tables()
-        names = (
-            list(dict.fromkeys([*TABLES, *there, *also])) if versions is None else [n for n in there if n in versions]
-        )
+        asked = [*TABLES, *there] if only is None else list(only)
+        if versions is not None:
+            asked = [name for name in asked if name in versions]
+        names = dict.fromkeys(beneath for name in asked for beneath in (*_BENEATH.get(name, ()), name))
         for name in names:
-            if name in there:
-                self._rows_view(con, name, None if versions is None else versions[name])
-            else:
-                con.register(f"{table_of(name).view}__rows", table_of(name).schema.empty_table())
-        for name in sorted(names, key=lambda n: n not in _BENEATH):
-            con.sql(f"create view {table_of(name).view} as {_view(table_of(name))}")
+            table = table_of(name)
+            version = versions.get(name) if versions else None
+            self._rows_view(con, table, version, there=name in there)
+            con.sql(f"create view {table.view} as {_view(table)}")
             if name == "inputs":
                 con.sql("create view inputs__current as select load_id from inputs where reason is null")
         return con
 
-    def _rows_view(self, con: Any, name: str, version: int | None) -> None:
-        table, view = self.open(name, version), f"{table_of(name).view}__rows"
-        if not is_local(self.url):
-            con.register(view, table.to_pyarrow_dataset(filesystem=_s3(self.table_url(name))))
-        elif files := table.file_uris():
+    def _rows_view(self, con: Any, table: Table, version: int | None, *, there: bool) -> None:
+        delta, view = self.open(table.name, version) if there else None, f"{table.view}__rows"
+        if delta is None or not (files := delta.file_uris()):
+            con.sql(f"create view {view} as {table.empty_sql}")
+        elif is_local(self.url):
             quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
             con.sql(f"create view {view} as select * from read_parquet([{quoted}], union_by_name = true)")
         else:
-            con.register(view, table_of(name).schema.empty_table())
+            con.register(view, delta.to_pyarrow_dataset(filesystem=_s3(self.table_url(table.name))))
 
     def _options(self) -> dict[str, str] | None:
         """Plain http is for test servers on loopback; object_store refuses it unless told."""
         return None if is_local(self.url) else {"aws_allow_http": "true"}
+
+
+def rows_of(relation: Any) -> list[dict[str, Any]]:
+    """A query's answer as Python rows, without Arrow."""
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
 
 def _s3(url: str) -> Any:

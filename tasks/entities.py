@@ -1,15 +1,17 @@
 """What each source says of a track or film, turned into our columns; one row per source and id."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
 from connectors.matching import match_key
 from storage.hashing import entity_id
+from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
 from tasks.settings import Catalogue

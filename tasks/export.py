@@ -1,15 +1,15 @@
 """A release as plain Parquet shards, with a card and checksums; readable without anything of ours."""
 
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
 import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from storage.lazy import np, pa, pq
 from storage.releases import Release
 from storage.schemas import ATTEMPT_COLUMNS, table_of
 from storage.store import Store
@@ -56,7 +56,7 @@ def export_release(store: Store, release: Release, folder: Path, *, float16: boo
 
 def _write_table(con: Any, name: str, folder: Path, *, float16: bool) -> list[tuple[Path, int]]:
     table = table_of(name)
-    dropped = [c for c in ATTEMPT_COLUMNS if c not in _KEPT and c in table.schema.names]
+    dropped = [c for c in ATTEMPT_COLUMNS if c not in _KEPT and c in table.names]
     dropped += ["load_id"] if table.kind == "loaded" else []
     order = _ORDER.get(name, ", ".join(table.key))
     reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(

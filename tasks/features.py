@@ -1,16 +1,17 @@
 """Stages that run featurizers over texts and items into `features/<name>`."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from featurizers.base import FeatureBatch, NoWeights
 from featurizers.registry import featurizer
 from storage.hashing import digest_of
+from storage.lazy import np, pa
 from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
@@ -95,7 +96,7 @@ def load_fit(store: Store, settings: TabularSettings) -> Any:
         return None
     from featurizers.tabular import TabularFit
 
-    rows = store.database({"models": store.version("models")}).execute(
+    rows = store.database(only=("models",)).execute(
         "select parameters from models where kind = 'fit' and name = 'tabular' and config = ? "
         "order by computed_at desc",
         [settings.model_dump_json()],
@@ -121,7 +122,7 @@ def fit_items(store: Store, settings: TabularSettings) -> Any:
     """Mean and deviation of each number over the items that have it, and every genre that two items or more have."""
     from featurizers.tabular import TabularFit
 
-    con = store.database()
+    con = store.database(only=("items",))
     moments = [
         con.sql(
             f"select avg(x), stddev_pop(x) from (select ({_number(name)})::double as x from items where reason is null)"

@@ -4,17 +4,19 @@ Rows of a part carry its `load_id` and are invisible until the chunk's one commi
 that nobody sees and the next rewrite drops; a changed file replaces its rows in one step.
 """
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
-
 from connectors.base import BulkConnector, Page, Part, Reject
 from connectors.registry import connect
 from storage.hashing import digest, digest_of, entity_id
+from storage.lazy import pa
 from storage.schemas import table_of
 from storage.store import Store
 from tasks.entities import NAMESPACES
@@ -60,7 +62,9 @@ def stat_of(sources: dict[str, SourceSettings]) -> str:
 
 def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
     """Every part of every input file; the content is hashed only where size or time differ from the ledger's."""
-    ledger = store.database().sql("select source, entity, part, stat, input_hash from inputs").fetchall()
+    ledger = (
+        store.database(only=("inputs",)).sql("select source, entity, part, stat, input_hash from inputs").fetchall()
+    )
     known = {(source, entity, part): (stat, hash_) for source, entity, part, stat, hash_ in ledger}
     rows: list[dict[str, Any]] = []
     for name, settings in sources.items():
@@ -105,9 +109,7 @@ class Loader:
     def __init__(self, store: Store) -> None:
         """Rows go to `store`; what was taken down is left out."""
         self._store = store
-        taken = (
-            store.database({"takedowns": store.version("takedowns")}).sql("select entity_id from takedowns").fetchall()
-        )
+        taken = store.database(only=("takedowns",)).sql("select entity_id from takedowns").fetchall()
         self._taken = {entity for (entity,) in taken}
         self._held: dict[str, list[pa.Table]] = {"raw": [], "interactions": [], "quarantine": []}
 

@@ -1,13 +1,15 @@
 """One row per track or film, and who rated or played them."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
 from storage.hashing import digest_of
+from storage.lazy import pa
 from storage.schemas import table_of
 from storage.store import Store
 from tasks.settings import Catalogue
@@ -21,7 +23,7 @@ DESCRIPTION = (
     "kind", "title", "creators", "album", "year", "duration_ms", "isrc", "mbid", "genres", "language", "explicit",
     "attributes", "overview", "keywords", "actors", "adult",
 )  # fmt: skip
-_ITEM_COLUMNS = tuple(name for name in DESCRIPTION if name in table_of("items").schema.names)
+_ITEM_COLUMNS = tuple(name for name in DESCRIPTION if name in table_of("items").names)
 
 
 class Members:

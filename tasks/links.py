@@ -5,12 +5,14 @@ of the others, each item takes the entity that carries one of its ids. Two entit
 through a shared outside id: MovieLens 6003 and 144606 both name TMDb film 4912 and stay two films.
 """
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
 from storage.hashing import digest_of
+from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
 from tasks.entities import NAMESPACES
@@ -52,7 +54,7 @@ def _as_assigned(rows: pa.Table, store: Store) -> pa.Table:
 
 def assign(sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...], store: Store) -> pa.Table:
     """Every claim there is to make, from the key columns of `entities`."""
-    con = store.database()
+    con = store.database(only=("entities", "takedowns", "links"))
     _prepare(con, sources, separate)
     for rank, name, namespace, defines_items in sources:
         if defines_items:

@@ -86,7 +86,7 @@ def _entities_of(store: Store, items: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _delete(store: Store, name: str, items: Sequence[str], entities: Sequence[str]) -> int:
-    columns = table_of(name).schema.names
+    columns = table_of(name).names
     if name in LOGS:
         return 0
     if "item_id" in columns:
@@ -104,7 +104,7 @@ def _holds(store: Store, release: Release, items: Sequence[str]) -> bool:
 
 
 def _models_of(store: Store, names: Sequence[str]) -> list[str]:
-    con = store.database({"models": store.version("models")})
+    con = store.database(only=("models",))
     return [
         m
         for (m,) in con.execute(

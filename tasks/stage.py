@@ -4,6 +4,9 @@ What is done is known from the tables alone. A key is pending when no row has it
 its row is a failure whose retry time has come. Free of Prefect: `tasks.run` says how chunks are submitted.
 """
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 import json
 import time
 from collections import Counter, deque
@@ -12,12 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
 
-import pyarrow as pa
-
 from storage.hashing import hash_rows
+from storage.lazy import pa
 from storage.reasons import Reason
 from storage.schemas import ATTEMPT_COLUMNS, LOGS, table_of
-from storage.store import Store
+from storage.store import Store, rows_of
 
 RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
 """When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
@@ -48,7 +50,7 @@ class Stage:
     runs_in: Literal["pool", "driver"] = "pool"  # driver: holds a model or a device that processes cannot share
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
-    prepare: Callable[[Store], "Stage"] | None = None  # settles the version once the inputs are there
+    prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
 
 
@@ -153,10 +155,10 @@ def last_runs(store: Store) -> dict[str, dict[str, Any]]:
     """The newest run of each stage, from one small table."""
     if "runs" not in store.tables():
         return {}
-    rows = store.database({"runs": store.version("runs")}).sql(
+    rows = store.database(only=("runs",)).sql(
         "select * from runs qualify row_number() over (partition by stage order by computed_at desc) = 1"
     )
-    return {row["stage"]: row for row in rows.to_arrow_table().to_pylist()}
+    return {row["stage"]: row for row in rows_of(rows)}
 
 
 def is_up_to_date(store: Store, stage: Stage, last: Mapping[str, Any] | None, now: datetime) -> bool:
@@ -173,7 +175,7 @@ def is_up_to_date(store: Store, stage: Stage, last: Mapping[str, Any] | None, no
 
 def scan(store: Store, stage: Stage, now: datetime) -> Any:
     """DuckDB with `pending` (key, attempt, state, what `inputs` gave) and `gone` (keys); key columns only are read."""
-    con = store.database(also=(stage.writes,))
+    con = store.database(only=(*stage.reads, stage.writes))
     if isinstance(stage.inputs, str):
         con.sql(f"create temp table wanted as {stage.inputs}")
     else:
@@ -353,7 +355,7 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
     reasons = out.column("reason").to_pylist()
     said = out.column("retry_at").to_pylist()
     retry = [at or retry_time(reason, n, now) for at, reason, n in zip(said, reasons, attempts, strict=True)]
-    values = [name for name in table.schema.names if name not in ATTEMPT_COLUMNS and name not in table.key]
+    values = [name for name in table.names if name not in ATTEMPT_COLUMNS and name not in table.key]
     columns = {name: out.column(name) for name in (*table.key, *values, "reason", "detail")}
     columns |= {
         "input_hash": pa.array([asked[key][1] for key in keys], pa.int64()),
@@ -363,7 +365,7 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
         "retry_at": pa.array(retry, pa.timestamp("us", tz="UTC")),
         "computed_at": pa.array([now] * len(keys), pa.timestamp("us", tz="UTC")),
     }
-    return pa.table({name: columns[name] for name in table.schema.names})
+    return pa.table({name: columns[name] for name in table.names})
 
 
 def retry_time(reason: str | None, attempt: int, now: datetime) -> datetime | None:
@@ -431,7 +433,7 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
 
 def _earliest_retry(store: Store, stage: Stage) -> datetime | None:
     sql = f"select min(retry_at) from {table_of(stage.writes).view} where {stage.scope}"
-    return store.database().sql(sql).fetchall()[0][0]
+    return store.database(only=(stage.writes,)).sql(sql).fetchall()[0][0]
 
 
 def _record(store: Store, stage: Stage, result: StageResult, seen: str, build_id: str) -> None:

@@ -1,10 +1,12 @@
 """Texts of an item: its overview, and the document that the text encoders read."""
 
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
+from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
 from tasks.items import Members

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors import bulk, lines, registry
-from connectors.base import EVENT_SCHEMA
+from connectors.base import event_schema
 from connectors.errors import ConnectorError
 from storage.reasons import Reason
 
@@ -128,7 +128,7 @@ def test_pages_are_whole_and_events_have_the_schema(name, tmp_path, read):
         assert content.records or content.events
         assert not content.rejects
         for page in content.pages:
-            assert page.events.schema.equals(EVENT_SCHEMA, check_metadata=True)
+            assert page.events.schema.equals(event_schema(), check_metadata=True)
             page.events.validate(full=True)
         for record in content.records:
             json.dumps(record.payload, allow_nan=False)

@@ -180,7 +180,7 @@ def test_store_of_a_newer_schema_is_refused(store: Store) -> None:
 
 
 def test_empty_tables_can_be_read_before_anything_is_created(tmp_path: Path) -> None:
-    con = Store(str(tmp_path / "nothing")).database(also=[FEATURE])
+    con = Store(str(tmp_path / "nothing")).database(only=["items", FEATURE])
     assert con.sql("select count(*) from items").fetchall() == [(0,)]
     assert con.sql("select count(*) from features_toy").fetchall() == [(0,)]
     assert not (tmp_path / "nothing").exists()
