@@ -4,11 +4,18 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-# "(feat. X)", "[ft. X]", "(with X)" and a trailing " feat. X": who else sings is written in ten ways, or not at all.
+# "(feat. X)", "[ft. X]", "(with X)" and a bare " feat. X": who else sings is written in ten ways, or not at all. A bare
+# one ends where a version begins: " feat. X (Live)", " feat. X - Remix". "10 Ft. Ganja Plant" is a band.
 _GUESTS = re.compile(
-    r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]|\s+(?:feat\.?|ft\.?|featuring)\s.*$", re.IGNORECASE
+    r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]"
+    r"|(?<!\d)\s+(?:feat\.?|ft\.?|featuring)\s.*?(?=\s*[(\[]|\s+[-–—]\s|$)",
+    re.IGNORECASE,
 )
 _THE = re.compile(r"^(?:the|a|an)\s+")
+# Part no words: apostrophes (NFKD makes " \u0301" of one of them), fillers and variation selectors.
+_SILENT = re.compile("['’‘ʼ`]| \u0301|[\u034f\u115f\u1160\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Combining classes that make another letter, not an accent: vowel signs, nukta, kana voicing, virama, Thai, Tibetan.
+_LETTER_MARKS = frozenset({0, 7, 8, 9, *range(84, 133)})
 
 
 def normalise(name: str) -> str:
@@ -17,11 +24,15 @@ def normalise(name: str) -> str:
     >>> normalise("Beyoncé  & JAY-Z")
     'beyonce and jay z'
     """
-    plain = unicodedata.normalize("NFKD", name).replace("&", " and ")
-    kept = (c for c in plain if not unicodedata.combining(c))
+    plain = _SILENT.sub("", unicodedata.normalize("NFKD", name)).replace("&", " and ")
+    kept = "".join(c for c in plain if unicodedata.combining(c) in _LETTER_MARKS and unicodedata.category(c) != "Cf")
     # Composed again, so that scripts whose letters NFKD takes apart (Hangul) come back whole.
-    spaced = "".join(c if c.isalnum() else " " for c in unicodedata.normalize("NFC", "".join(kept)).casefold())
-    return " ".join(spaced.replace("'", "").split())
+    words = "".join(c if _in_word(c) else " " for c in unicodedata.normalize("NFC", kept.casefold())).split()
+    return " ".join(word for word in words if any(map(str.isalnum, word)))
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character) in ("Mn", "Mc")
 
 
 def title_key(title: str) -> str:

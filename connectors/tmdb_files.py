@@ -39,7 +39,6 @@ FILM_COLUMNS = frozenset(
 CREDITS_A_PAGE = 100_000  # rows of the Parquet file
 PYTHON_LIST_LIMIT = 1_000_000  # characters; the parser of Python needs a hundred times as many bytes
 
-_PARQUET_ERRORS = (pa.ArrowException, OSError)
 
 PARQUET_NAMES = {"credits": "credits", "films": None, "persons": None}
 """What Parquet files of these names hold; None: nothing that is read here."""
@@ -95,7 +94,7 @@ class TmdbFiles(BulkFiles):
             return PARQUET_NAMES[file.stem]
         try:
             found: list[str] = pq.read_schema(file).names
-        except _PARQUET_ERRORS:
+        except (pa.ArrowException, OSError):
             return "credits" if "credits" in file.name else None
         return "credits" if {"movie_id", "person_id"} <= set(found) else None
 
@@ -136,7 +135,7 @@ class TmdbFiles(BulkFiles):
                 file = pq.ParquetFile(stream)
                 self.columns(part.file, file.schema_arrow.names, _credit_schema().names)
                 yield from self._parquet_pages(part, file)
-            except _PARQUET_ERRORS as exc:
+            except (pa.ArrowException, OSError) as exc:
                 detail = f"not a Parquet file that can be read: {exc}"[:200]
                 yield Page(rejects=(reject(part, 0, Reason.DECODE_ERROR, detail, ""),))
 

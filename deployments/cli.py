@@ -267,7 +267,7 @@ def sql(
     _, store = _built(catalogue)
     versions = find_release(store, release_id).tables if release_id else None
     try:
-        answer = store.database(versions).sql(query)
+        answer = store.database(versions, only=_named_in(query, store)).sql(query)
         if answer is None:
             raise ValueError("sql: that statement returns no rows; `mediateca sql` reads, it does not write")
         rows = rows_of(answer)
@@ -278,6 +278,13 @@ def sql(
     elif rows:
         # Numbers as they are: 1,995 is no year.
         _print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
+
+
+def _named_in(query: str, store: "Store") -> list[str] | None:
+    """The tables that the query can mean; None, for all, when it names none (`show tables`). Opening costs time."""
+    from storage.schemas import table_of
+
+    return [name for name in store.tables() if table_of(name).view in query.lower()] or None
 
 
 # --- releases

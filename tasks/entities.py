@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from storage.store import Store
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "1"
+VERSION = "2"
 Bodies = Mapping[str, Mapping[str, Any]]  # raw entity -> payload
 Row = dict[str, Any]
 
@@ -29,7 +30,10 @@ TMDB_GENRES = {
 }  # fmt: skip
 _YEAR = re.compile(r"\s*\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 _ARTICLE = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Los|Las|Der|Die|Das|Den|Det|En|Un|Une|I|O|Os|As)$")
-_ALSO_KNOWN = re.compile(r"\s*\((?:a\.?k\.?a\.?\s)?[^()]*\)$")
+# MovieLens adds other names in parentheses, up to three of them. "Frontière(s)" is one word, and "Birdman: Or (The
+# Unexpected Virtue of Ignorance)" one title.
+_ALSO_KNOWN = re.compile(r"(?<!:)(?<!\bOr)(?:\s+\([^()]*(?:\([^()]*\)[^()]*)*\))+$", re.IGNORECASE)
+_LONGEST_MS = 10 * 365 * 86_400_000  # the longest film takes 857 hours; more is a slip, and may not fit a column
 _AUDIO_FEATURES = (
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
     "liveness", "valence", "tempo", "time_signature",
@@ -56,9 +60,8 @@ def from_movielens(source_id: str, bodies: Bodies) -> Row:
     movie, link = bodies["movie"], bodies.get("link", {})
     title, year = film_title(movie["title"])
     genres = [g.lower() for g in (movie.get("genres") or "").split("|") if g and not g.startswith("(")]
-    imdb, tmdb = link.get("imdbId"), link.get("tmdbId")
-    ids = [f"imdb:tt{int(imdb):07d}"] if imdb else []
-    ids += [f"tmdb:{int(float(tmdb))}"] if tmdb else []
+    imdb, tmdb = _imdb(link.get("imdbId")), _id_number(link.get("tmdbId"))
+    ids = ([f"imdb:{imdb}"] if imdb else []) + ([f"tmdb:{tmdb}"] if tmdb else [])
     return {"kind": "film", "title": title, "year": year, "genres": sorted(set(genres)), "ids": ids}
 
 
@@ -66,18 +69,17 @@ def from_tmdb(source_id: str, bodies: Bodies) -> Row:
     """A TMDb film: the API's form or the Kaggle table's, with credits where there are any."""
     film = bodies["film"]
     people = _credits(bodies.get("credits", {}))
-    imdb = film.get("imdb_id")
+    imdb = _imdb(film.get("imdb_id"))
     numbers = {
         name: _positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")
     }
-    runtime = _positive(film.get("runtime"))
     return {
         "kind": "film",
         "title": _text(film.get("title")),
         "creators": _jobs(people, "Director"),
-        "actors": [p["name"] for p in sorted(filter(_is_cast, people), key=_billing)],
+        "actors": list(dict.fromkeys(p["name"] for p in sorted(filter(_is_cast, people), key=_billing))),
         "year": _year(film.get("release_date")),
-        "duration_ms": int(runtime * 60_000) if runtime else None,
+        "duration_ms": _milliseconds(film.get("runtime"), 60_000),
         "genres": _tmdb_genres(film),
         "language": _text(film.get("original_language")),
         "adult": _flag(film.get("adult")),
@@ -95,14 +97,13 @@ def from_spotify_table(source_id: str, bodies: Bodies) -> Row:
     genres = [g for name in ("track_genre", "playlist_genre", "playlist_subgenre") for g in _list(track.get(name))]
     numbers = {name: _number(track.get(name)) for name in _AUDIO_FEATURES}
     numbers["popularity"] = _number(track.get("track_popularity") or track.get("popularity"))
-    duration = _positive(track.get("duration_ms"))
     return {
         "kind": "track",
         "title": _text(track.get("track_name")),
-        "creators": [a for a in artists.split(";") if a] if "artists" in track else _list(artists),
+        "creators": _list(artists.split(";") if "artists" in track else artists),
         "album": _text(track.get("track_album_name") or track.get("album_name")),
         "year": _year(track.get("track_album_release_date")),
-        "duration_ms": int(duration) if duration else None,
+        "duration_ms": _milliseconds(track.get("duration_ms")),
         "genres": sorted({g.lower() for g in genres}),
         "explicit": _flag(track.get("explicit")),
         "attributes": {k: v for k, v in numbers.items() if v is not None},
@@ -113,13 +114,12 @@ def from_spotify_table(source_id: str, bodies: Bodies) -> Row:
 def from_mpd(source_id: str, bodies: Bodies) -> Row:
     """A track of the Million Playlist Dataset."""
     track = bodies["track"]
-    duration = _positive(track.get("duration_ms"))
     return {
         "kind": "track",
         "title": _text(track.get("track_name")),
         "creators": _list(track.get("artist_name")),
         "album": _text(track.get("album_name")),
-        "duration_ms": int(duration) if duration else None,
+        "duration_ms": _milliseconds(track.get("duration_ms")),
         "ids": [f"spotify:{source_id}"],
     }
 
@@ -154,6 +154,7 @@ DESCRIBING: dict[str, tuple[str, ...]] = {
     "mpd": ("track",),
     "lastfm_1k": ("track",),
 }
+DESCRIPTIONS = frozenset(name for names in DESCRIBING.values() for name in names)
 _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
     "movielens": from_movielens,
     "tmdb_files": from_tmdb,
@@ -161,6 +162,17 @@ _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
     "mpd": from_mpd,
     "lastfm_1k": from_lastfm,
 }
+
+
+def subject(entity: str, request_key: str) -> str | None:
+    """The id of the track or film that a raw record speaks of; None for one of a person or a playlist.
+
+    >>> subject("tag", "15/339/7"), subject("user", "339")
+    ('339', None)
+    """
+    if entity in DESCRIPTIONS:
+        return request_key
+    return request_key.split("/")[1] if entity == "tag" else None
 
 
 def entities_stage(catalogue: Catalogue) -> Stage:
@@ -215,16 +227,16 @@ def _text(value: Any) -> str | None:
 
 
 def _list(value: Any) -> list[str]:
-    if isinstance(value, str):
-        value = [value]
-    return [v.strip() for v in value or [] if v and v.strip()]
+    values = value if isinstance(value, list) else [value]
+    return [text for text in map(_text, values) if text]
 
 
 def _number(value: Any) -> float | None:
     try:
-        return float(value) if value not in (None, "") else None
-    except (TypeError, ValueError):
+        number = float(value) if value not in (None, "") else None
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _positive(value: Any) -> float | None:
@@ -233,24 +245,42 @@ def _positive(value: Any) -> float | None:
     return number if number and number > 0 else None
 
 
+def _milliseconds(value: Any, unit_ms: int = 1) -> int | None:
+    number = _positive(value)
+    return int(number * unit_ms) if number and number * unit_ms <= _LONGEST_MS else None
+
+
+def _id_number(value: Any) -> int | None:
+    """A whole number above 0, also as pandas writes one in a column with gaps: "862.0"."""
+    found = re.fullmatch(r"0*([1-9][0-9]{0,17})(?:\.0)?", str(value or "").strip())
+    return int(found[1]) if found else None
+
+
+def _imdb(value: Any) -> str | None:
+    """IMDb's id of a film as IMDb writes it: with seven digits or more."""
+    number = _id_number(str(value or "").strip().removeprefix("tt"))
+    return f"tt{number:07d}" if number else None
+
+
 def _flag(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(str(value).strip().lower())
 
 
 def _year(date: Any) -> int | None:
     found = re.match(r"(\d{4})(?:\D|$)", str(date or ""))
-    return int(found[1]) if found else None
+    return int(found[1]) or None if found else None
 
 
 def _names(value: Any) -> list[str]:
     """Names in `[{"id": ..., "name": ...}]`, or in the `{"keywords": [...]}` of the API."""
     if isinstance(value, Mapping):
         value = value.get("keywords") or value.get("names")
-    return [str(v["name"]) for v in value or [] if isinstance(v, Mapping) and v.get("name")]
+    values = value if isinstance(value, list) else []
+    return _list([v.get("name") for v in values if isinstance(v, Mapping)])
 
 
 def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
-    ids = film.get("genre_ids") or []
+    ids = map(_id_number, _list(film.get("genre_ids")))
     return sorted(
         {name.lower() for name in _names(film.get("genres"))} | {TMDB_GENRES[i] for i in ids if i in TMDB_GENRES}
     )
@@ -258,17 +288,22 @@ def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
 
 def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """One list of people with jobs; the Kaggle form keeps `cast` and `crew` apart and counts billing in `order`."""
-    cast = [{**p, "job": "Actor", "cast_order": p.get("order")} for p in body.get("cast") or []]
-    return [p for p in [*(body.get("credits") or []), *cast, *(body.get("crew") or [])] if p.get("name")]
+    cast = [{**p, "job": "Actor", "cast_order": p.get("order")} for p in _people(body.get("cast"))]
+    return [*_people(body.get("credits")), *cast, *_people(body.get("crew"))]
+
+
+def _people(found: Any) -> list[dict[str, Any]]:
+    people = [p for p in found if isinstance(p, Mapping)] if isinstance(found, list) else []
+    return [{**p, "name": name} for p in people if (name := _text(p.get("name")))]
 
 
 def _is_cast(person: Mapping[str, Any]) -> bool:
     return person.get("job") == "Actor"
 
 
-def _billing(person: Mapping[str, Any]) -> tuple[int, str]:
-    order = person.get("cast_order")
-    return (order if order is not None else 10_000, person["name"])
+def _billing(person: Mapping[str, Any]) -> tuple[float, str]:
+    order = _number(person.get("cast_order"))
+    return (10_000 if order is None else order, person["name"])
 
 
 def _jobs(people: Sequence[Mapping[str, Any]], job: str) -> list[str]:

@@ -19,7 +19,7 @@ from storage.hashing import digest, digest_of, entity_id
 from storage.lazy import pa
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.entities import NAMESPACES
+from tasks.entities import NAMESPACES, subject
 from tasks.settings import Catalogue, SourceSettings
 from tasks.stage import Stage, rows_table
 
@@ -75,10 +75,12 @@ def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
                 hash_ = digest(connector.digest(part).encode())
             rows.append({"source": name, "part": part.key, "input_hash": hash_} | _columns_of(part))
     names = ("source", "entity", "part", "file", "start", "end", "stat", "size_bytes", "input_hash")
-    return pa.table({n: pa.array([row[n] for row in rows], _PART_TYPES.get(n, pa.string())) for n in names})
+    return pa.table(
+        {n: pa.array([row[n] for row in rows], pa.int64() if n in _NUMBERS else pa.string()) for n in names}
+    )
 
 
-_PART_TYPES = {"start": pa.int64(), "end": pa.int64(), "size_bytes": pa.int64(), "input_hash": pa.int64()}
+_NUMBERS = ("start", "end", "size_bytes", "input_hash")
 
 
 def _columns_of(part: Part) -> dict[str, Any]:
@@ -144,8 +146,11 @@ class Loader:
             self._store.append(name, pa.concat_tables(held))
             held.clear()
 
+    def _is_taken(self, namespace: str, source_id: str | None) -> bool:
+        return bool(self._taken) and source_id is not None and entity_id(namespace, source_id) in self._taken
+
     def _raw(self, source: str, namespace: str, load_id: str, page: Page) -> pa.Table:
-        kept = [r for r in page.records if not self._taken or entity_id(namespace, r.source_id) not in self._taken]
+        kept = [r for r in page.records if not self._is_taken(namespace, subject(r.entity, r.source_id))]
         bodies = [json.dumps(r.payload, ensure_ascii=False, default=str).encode("utf-8", "replace") for r in kept]
         n = len(kept)
         return _table(
@@ -167,7 +172,7 @@ class Loader:
         ids = pa.array([entity_id(namespace, item) for item in items.dictionary.to_pylist()], pa.string())
         entities = ids.take(items.indices)
         if self._taken:
-            keep = pa.array([entity not in self._taken for entity in entities.to_pylist()])
+            keep = pa.array([entity not in self._taken for entity in entities.to_pylist()], pa.bool_())
             events, entities = events.filter(keep), entities.filter(keep)
         n = events.num_rows
         file = page.part.file if page.part else ""

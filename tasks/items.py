@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from storage.store import Store
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "1"
+VERSION = "2"
 Row = dict[str, Any]
 
 # What an item may take from an entity, ids and overview included.
@@ -52,11 +53,12 @@ class Members:
 
     @property
     def rows(self) -> str:
-        """SQL: item_id and `members`, the list of its entities in the catalogue's order."""
+        """SQL: item_id and `members`, the list of its entities in the catalogue's order, for pending items."""
         columns = ", ".join(f"e.{name}" for name in DESCRIPTION)
         return (
             f"select l.item_id, list(struct_pack({columns}, source := l.source) order by {self._rank}, l.source_id) "
-            f"as members from {self._claims} group by l.item_id"
+            # Asked here: a join with `pending` from outside would gather the members of every item first.
+            f"as members from {self._claims} and l.item_id in (select item_id from pending) group by l.item_id"
         )
 
     def merge(self, members: Sequence[Mapping[str, Any]]) -> Row:
@@ -126,11 +128,11 @@ def describe_users(rows: pa.Table, store: Store) -> pa.Table:
 
     def one(row: Row) -> Row:
         said = json.loads(row["body"]) if row["body"] else {}
-        age = str(said.get("age") or "")
+        age = re.fullmatch("0*([1-9][0-9]{0,2})", str(said.get("age") or "").strip())
         return {
             "source": row["source"],
             "gender": (said.get("gender") or "").lower() or None,
-            "age": int(age) if age.isdigit() else None,
+            "age": int(age[1]) if age else None,
             "country": said.get("country") or None,
             "registered": said.get("registered") or None,
         }

@@ -19,7 +19,7 @@ from tasks.entities import NAMESPACES
 from tasks.settings import Catalogue
 from tasks.stage import Stage
 
-VERSION = "1"
+VERSION = "2"
 # Ids that are themselves names: several spellings of one track may join one item.
 _NAMED_BY_TITLE = ("lastfm",)
 
@@ -60,9 +60,9 @@ def assign(sources: list[tuple[int, str, str, bool]], separate: tuple[str, ...],
         if defines_items:
             _join_or_become(con, rank, name, namespace)
     _keep_old_ids(con)
-    for _, name, _, defines_items in sources:
+    for _, name, namespace, defines_items in sources:
         if not defines_items:
-            _attach(con, name)
+            _attach(con, name, namespace)
     return (
         con.sql(
             "select *, md5_number_lower(concat_ws('|', entity_id, method, evidence, state))::hugeint "
@@ -84,7 +84,7 @@ def _prepare(con: Any, sources: list[tuple[int, str, str, bool]], separate: tupl
     con.sql("""
         create temp table e as
         select rank, source, namespace, source_id, entity_id, ids, match_key,
-               source || ':' || source_id in (select name from separate) as alone
+               bool_or(source || ':' || source_id in (select name from separate)) over (partition by entity_id) as alone
         from entities join ranks using (source)
         where reason is null and entity_id not in (select entity_id from takedowns)""")
     # member: which entities make which item; an item is named by its first entity until `_keep_old_ids`.
@@ -104,7 +104,10 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
     """Entities of an item-defining source: the same own id, then a shared id, then the same name, else a new item."""
     named = "true" if namespace in _NAMED_BY_TITLE else "false"
     # An item that has an entity of this namespace already is another thing by that source's own word.
-    free = f"({named} or not exists (from member m where m.item = t.item and m.namespace = '{namespace}'))"
+    free = (
+        f"({named} or not exists (from member m where m.item = t.item and m.namespace = '{namespace}')) "
+        "and t.item not in (select entity_id from e where alone)"
+    )
     con.execute("create or replace temp table here as select * from e where source = ?", [source])
     con.sql(f"""
         create or replace temp table found as
@@ -113,19 +116,23 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
                    1 as step
             from here h join member m using (entity_id) group by entity_id),
         by_id as (
-            select h.entity_id, min(t.item) as item, split_part(min(t.id), ':', 1) as method, min(t.id) as evidence,
-                   2 as step
+            select h.entity_id, arg_min(t.item, (t.id, t.item)) as item, split_part(min(t.id), ':', 1) as method,
+                   min(t.id) as evidence, 2 as step
             from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id
             where not h.alone and {free} group by h.entity_id),
         by_name as (
             select h.entity_id, min(t.item) as item, 'title_creator' as method, h.match_key as evidence, 3 as step
             from here h join item_key_of t using (match_key)
-            where not h.alone and {free} group by h.entity_id, h.match_key)
-        from (from own union all by name from by_id union all by name from by_name)
-        qualify row_number() over (partition by entity_id order by step) = 1""")
+            where not h.alone and {free} group by h.entity_id, h.match_key),
+        best as (
+            from (from own union all by name from by_id union all by name from by_name)
+            qualify row_number() over (partition by entity_id order by step) = 1)
+        -- Nor may two entities of this source join one item at the same time.
+        from best qualify {named} or step = 1
+            or row_number() over (partition by item order by step, evidence, entity_id) = 1""")
     new = "h.entity_id"
     if namespace in _NAMED_BY_TITLE:  # spellings of one name among themselves
-        first = "min(h.entity_id) over (partition by h.match_key, h.alone)"
+        first = "min(h.entity_id) filter (where f.item is null) over (partition by h.match_key, h.alone)"
         new = f"case when h.alone or h.match_key is null then h.entity_id else {first} end"
     con.sql(f"""
         insert into member
@@ -144,35 +151,54 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
 
 
 def _keep_old_ids(con: Any) -> None:
-    """Name each item by the id it had before, if it had one: the first of its members' own that is in use."""
-    con.sql("create temp table old as select distinct item_id from links where state = 'accepted'")
+    """Name each item by the id it had before, if it had one: the first of its members' own that is in use.
+
+    Where none is, because the entity that gave the id is gone, its first member of then inherits it.
+    """
+    con.sql("create temp table old as select item_id, entity_id from links where state = 'accepted'")
     con.sql("""
         create temp table kept as
-        select item, coalesce(
-            arg_min(entity_id, (rank, source_id)) filter (where entity_id in (select item_id from old)),
-            item) as item_id
-        from member group by item""")
+        with own as (
+            select item, arg_min(entity_id, (rank, source_id)) as item_id
+            from member where entity_id in (select item_id from old) group by item),
+        heir as (
+            select o.item_id, arg_min(m.item, (m.rank, m.source_id)) as item
+            from old o join member m using (entity_id)
+            where o.item_id not in (select entity_id from e) group by o.item_id),
+        inherited as (select item, min(item_id) as item_id from heir group by item)
+        select item, coalesce(own.item_id, inherited.item_id, item) as item_id
+        from (select distinct item from member) left join own using (item) left join inherited using (item)""")
     con.sql("""
         insert into claims
         select k.item_id, m.source, m.source_id, m.entity_id, 1.0, m.method, m.evidence, 'accepted'
         from member m join kept k using (item)""")
 
 
-def _attach(con: Any, source: str) -> None:
+def _attach(con: Any, source: str, namespace: str) -> None:
     """Entities of a source that only adds: each item takes one that carries an id of its own, or the same name."""
+    named = namespace in _NAMED_BY_TITLE
+    free = (
+        "true"
+        if named
+        else (
+            f"not exists (from member m where m.item = t.item and m.namespace = '{namespace}' "
+            "and m.entity_id <> h.entity_id)"
+        )
+    )
+    one_per = "item_id, source_id" if named else "item_id"  # all spellings of a name
     con.execute("create or replace temp table here as select * from e where source = ? and not alone", [source])
     con.execute(
-        """
+        f"""
         insert into claims
         with by_id as (
             select k.item_id, h.source_id, h.entity_id, u.id as evidence, 1 as step
-            from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id join kept k using (item)),
+            from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id join kept k using (item) where {free}),
         by_name as (
             select k.item_id, h.source_id, h.entity_id, h.match_key as evidence, 2 as step
-            from here h join item_key_of t using (match_key) join kept k using (item)),
+            from here h join item_key_of t using (match_key) join kept k using (item) where {free}),
         best as (
             from (from by_id union all from by_name)
-            qualify row_number() over (partition by item_id order by step, evidence, source_id) = 1)
+            qualify row_number() over (partition by {one_per} order by step, evidence, source_id) = 1)
         select k.item_id, $source, coalesce(b.source_id, ''), b.entity_id, if(b.item_id is null, null, 1.0),
                case b.step when 1 then split_part(b.evidence, ':', 1) when 2 then 'title_creator' end,
                b.evidence, if(b.item_id is null, null, 'accepted')

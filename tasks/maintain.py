@@ -1,12 +1,13 @@
 """Compaction, retention and take-downs: what the driver does to a store under its build lock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
 from storage.store import Store
+from tasks.entities import DESCRIPTIONS
 
 
 def compact(store: Store) -> list[str]:
@@ -47,14 +48,14 @@ def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str
     with build_lock(store.url):
         chosen = _resolve(store, items)
         entities = _entities_of(store, chosen)
-        for entity, item in entities:
+        for entity, item in entities.items():
             store.log("takedowns", entity_id=entity, item_id=item, note=note)
-        # `raw` first: its keys are found through `entities`.
-        names = sorted(store.tables(), key=lambda name: name != "raw")
-        rows = sum(_delete(store, name, chosen, [entity for entity, _ in entities]) for name in names)
-        retired = [r for r in releases(store) if r.state == "published" and _holds(store, r, chosen)]
+        where = _rows_about(store, list(entities))
+        retired = [r for r in releases(store) if r.state == "published" and _holds(store, r, where)]
         for release in retired:
             retire(store, release, f"take-down: {note}" if note else "take-down")
+        # `entities` last: through it the rows of `raw` are found when a take-down that was killed is asked for again.
+        rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name == "entities"))
         vacuum(store, retention_hours=0)
         gone = [r.release_id for r in retired]
         return {"items": chosen, "rows": rows, "retired": gone, "models": _models_of(store, gone)}
@@ -66,11 +67,13 @@ def _quoted(values: Sequence[str]) -> str:
 
 def _resolve(store: Store, items: Sequence[str]) -> list[str]:
     sql = (
-        "select name, coalesce(any_value(i.item_id), min(l.item_id)) from (select unnest(?) as name) asked "
-        "left join items i on i.item_id = name "
-        "left join links l on l.entity_id = name and l.state = 'accepted' group by name"
+        "select name, coalesce(any_value(i.item_id), min(l.item_id), min(t.item_id)) "
+        "from (select unnest(?) as name) asked left join items i on i.item_id = name "
+        "left join links l on l.entity_id = name and l.state = 'accepted' "
+        "left join takedowns t on t.entity_id = name group by name"
     )
-    found = dict(store.database().execute(sql, [list(items)]).fetchall())
+    con = store.database(only=("items", "links", "takedowns"))
+    found = dict(con.execute(sql, [list(items)]).fetchall())
     if unknown := [name for name in items if found[name] is None]:
         raise ValueError(
             f"no item '{unknown[0]}' in {store.url}; find ids with "
@@ -79,28 +82,44 @@ def _resolve(store: Store, items: Sequence[str]) -> list[str]:
     return sorted(set(found.values()))
 
 
-def _entities_of(store: Store, items: Sequence[str]) -> list[tuple[str, str]]:
-    """Entities that only these items are linked to, each with its item."""
-    sql = "select entity_id, min(item_id) from links where state = 'accepted' group by entity_id"
-    return store.database().sql(f"{sql} having bool_and(item_id in ({_quoted(items)}))").fetchall()
+def _entities_of(store: Store, items: Sequence[str]) -> dict[str, str]:
+    """Entities that only these items are linked to, each with its item; a former entity may live on as an item_id."""
+    linked = (
+        "select entity_id, min(item_id) as item_id from links where state = 'accepted' "
+        f"group by entity_id having bool_and(item_id in ({_quoted(items)}))"
+    )
+    before = f"select entity_id, item_id from takedowns where item_id in ({_quoted(items)})"
+    con = store.database(only=("links", "takedowns"))
+    return dict(con.sql(f"{before} union {linked}").fetchall()) | {item: item for item in items}
 
 
-def _delete(store: Store, name: str, items: Sequence[str], entities: Sequence[str]) -> int:
-    columns = table_of(name).names
-    if name in LOGS:
-        return 0
-    if "item_id" in columns:
-        return store.delete(name, f"item_id in ({_quoted(items)})")
-    if name == "raw":
-        keys = store.database().sql(f"select source, source_id from entities where entity_id in ({_quoted(entities)})")
-        pairs = keys.fetchall()
-        return sum(store.delete("raw", f"source = {_quoted([s])} and request_key = {_quoted([i])}") for s, i in pairs)
-    return store.delete(name, f"entity_id in ({_quoted(entities)})") if entities and "entity_id" in columns else 0
+def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
+    """Per table, in SQL that DuckDB and Delta both read, the rows about these entities, superseded ones included."""
+    where: dict[str, str] = {}
+    for name in store.tables():
+        columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
+        if columns and name not in LOGS:
+            where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
+    # By the ids of the sources, whichever load or source of the namespace they came with.
+    sql = (
+        "select r.entity, list(distinct r.request_key) from raw__rows r "
+        "join entities__rows e on e.source = r.source and e.source_id = r.request_key "
+        f"where e.entity_id in ({_quoted(entities)}) and r.entity in ({_quoted(sorted(DESCRIPTIONS))}) group by all"
+    )
+    found = store.database(only=("raw", "entities")).sql(sql).fetchall()
+    clauses = [f"entity = '{entity}' and request_key in ({_quoted(keys)})" for entity, keys in found]
+    clauses += [
+        f"entity = 'tag' and split_part(request_key, '/', 2) in ({_quoted(keys)})"
+        for entity, keys in found
+        if entity == "movie"
+    ]
+    return where | ({"raw": " or ".join(f"({clause})" for clause in clauses)} if clauses else {})
 
 
-def _holds(store: Store, release: Release, items: Sequence[str]) -> bool:
+def _holds(store: Store, release: Release, where: Mapping[str, str]) -> bool:
     con = store.database(release.tables)
-    return con.sql(f"select count(*) from items__rows where item_id in ({_quoted(items)})").fetchall()[0][0] > 0
+    held = {table_of(name).view: rows for name, rows in where.items() if name in release.tables}
+    return any(con.sql(f"select 1 from {view}__rows where {rows} limit 1").fetchall() for view, rows in held.items())
 
 
 def _models_of(store: Store, names: Sequence[str]) -> list[str]:

@@ -3,16 +3,22 @@
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from connectors.registry import CONNECTORS
 from storage.hashing import digest_of
+from storage.schemas import table_of
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_DESCRIBED = tuple(c for c in table_of("entities").names if c not in (*table_of("links").names, "ids", "match_key"))
+
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # it names users: `source:id`
 
 
 class CatalogueError(ValueError):
@@ -31,6 +37,19 @@ class SourceSettings(_Strict):
     items: bool = True  # False: only adds to items that other sources define
     fields: tuple[str, ...] | None = None  # what it may say of an item; None is everything
     options: dict[str, str] = Field(default_factory=dict)  # the connector's own
+
+    @field_validator("connector")
+    @classmethod
+    def _is_known(cls, connector: str) -> str:
+        _check_name("connector", connector, CONNECTORS)
+        return connector
+
+    @field_validator("fields")
+    @classmethod
+    def _are_known(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in fields or ():
+            _check_name("field", name, _DESCRIBED)
+        return fields
 
 
 class MinilmSettings(_Strict):
@@ -71,21 +90,38 @@ class Catalogue(_Strict):
     about: str = ""
     store: str | None = None  # a folder or s3://bucket/prefix; default: MEDIATECA_HOME/<catalogue>
     world: WorldSettings | None = None
-    sources: dict[str, SourceSettings]
+    sources: dict[SourceName, SourceSettings] = Field(min_length=1)
     separate: tuple[str, ...] = ()  # "source:id" of entities that must stay items of their own
     featurizers: FeaturizerSettings = FeaturizerSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 
+    @field_validator("separate")
+    @classmethod
+    def _name_sources(cls, separate: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in separate:
+            _check_name("source", name.partition(":")[0], info.data.get("sources", ()))
+        return separate
+
     @property
     def store_url(self) -> str:
         """Where the store lies."""
-        return self.store or str(home() / self.catalogue)
+        return os.path.expanduser(self.store) if self.store else str(home() / self.catalogue)
 
     @property
     def digest(self) -> str:
         """Short digest of everything above."""
         return digest_of(self.model_dump(mode="json"))
+
+
+def _check_name(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ValueError(f"unknown {what} '{name}'; {_nearest(name, known)}known: {', '.join(sorted(known))}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'? " if near else ""
 
 
 def home() -> Path:
@@ -106,11 +142,11 @@ def load_catalogue(name_or_path: str) -> Catalogue:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise CatalogueError(f"{path.name}: not a YAML file that can be read: {exc}") from exc
     if not isinstance(values, dict):
-        raise CatalogueError(
-            f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {type(values).__name__}"
-        )
+        found = "nothing" if values is None else type(values).__name__
+        raise CatalogueError(f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {found}")
+    _refuse_twice(node, path.name)
     try:
-        return Catalogue.model_validate(_resolved(values, path.name))
+        return Catalogue.model_validate(_resolved(values, path.name, node, []))
     except ValidationError as exc:
         raise CatalogueError("\n".join(_explain(error, path.name, node) for error in exc.errors())) from exc
 
@@ -126,28 +162,44 @@ def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
-    near = difflib.get_close_matches(name_or_path, shipped(), n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
     raise CatalogueError(
-        f"no catalogue '{name_or_path}': {hint}shipped: {', '.join(shipped())}; or give the path of a YAML file "
+        f"no catalogue '{name_or_path}': {_nearest(name_or_path, shipped())}shipped: {', '.join(shipped())}; or give the path of a YAML file "
         "(`mediateca init my.yaml` writes one)"
     )
 
 
-def _resolved(value: Any, file: str) -> Any:
+def _refuse_twice(node: yaml.Node | None, file: str) -> None:
+    """YAML would let the second of two equal keys win: a source would be lost without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_twice(value, file)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise CatalogueError(
+                    f"{file}, line {line}: the key '{key.value}' stands in line {lines[key.value]} too; rename one"
+                )
+            lines[key.value] = line
+            _refuse_twice(value, file)
+
+
+def _resolved(value: Any, file: str, root: yaml.Node | None, where: list[str]) -> Any:
     """The values with `${NAME}` replaced; a missing variable is an error, never an empty path."""
     if isinstance(value, dict):
-        return {k: _resolved(v, file) for k, v in value.items()}
+        return {k: _resolved(v, file, root, [*where, str(k)]) for k, v in value.items()}
     if isinstance(value, list):
-        return [_resolved(v, file) for v in value]
-    return _VARIABLE.sub(lambda m: _variable(m[1], file), value) if isinstance(value, str) else value
+        return [_resolved(v, file, root, where) for v in value]
+    place = f"{file}, line {_line(root, where)}"
+    return _VARIABLE.sub(lambda m: _variable(m[1], place), value) if isinstance(value, str) else value
 
 
-def _variable(name: str, file: str) -> str:
+def _variable(name: str, place: str) -> str:
     if name == "MEDIATECA_HOME":
         return str(home())
     if not (found := os.environ.get(name)):
-        raise CatalogueError(f"{file}: ${{{name}}} is not set; export {name}=/where/the/files/are")
+        raise CatalogueError(f"{place}: ${{{name}}} is not set; export {name}=/where/the/files/are")
     return found
 
 
@@ -156,9 +208,10 @@ def _explain(error: Any, file: str, root: yaml.Node | None) -> str:
     place = f"{file}, line {_line(root, where)}"
     if error["type"] == "extra_forbidden":
         allowed = _allowed(where[:-1])
-        near = difflib.get_close_matches(where[-1], allowed, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = _nearest(where[-1], allowed)
         return f"{place}: unknown key '{where[-1]}'; {hint}allowed here: {', '.join(sorted(allowed))}"
+    if error["type"] == "value_error":
+        return f"{place}: {error['ctx']['error']}"
     if error["type"] == "missing":
         return f"{place}: '{'.'.join(where[:-1]) or 'the catalogue'}' needs the key '{where[-1]}'"
     return f"{place}: '{'.'.join(where)}': {error['msg']}, found {error['input']!r}"
@@ -166,10 +219,12 @@ def _explain(error: Any, file: str, root: yaml.Node | None) -> str:
 
 def _allowed(path: list[str]) -> list[str]:
     """The keys that the model at `path` knows."""
-    model: Any = Catalogue
-    for part in path:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
+    model, steps = Catalogue, iter(path)
+    for part in steps:
+        annotation = model.model_fields[part].annotation
+        model = _model_in(annotation)
+        if get_origin(annotation) is dict:
+            next(steps, None)  # the key of an entry, such as a source's name
     return list(model.model_fields)
 
 

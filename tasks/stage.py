@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from storage.hashing import hash_rows
 from storage.lazy import pa
@@ -25,7 +25,8 @@ RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: tim
 """When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
 _LONGEST_WAIT = timedelta(days=30)
 
-Compute = Callable[[pa.Table, Store], pa.Table]
+if TYPE_CHECKING:
+    Compute = Callable[[pa.Table, Store], pa.Table]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ class Stage:
     writes: str  # the keyed table that gets a row per attempted key
     inputs: str | Callable[[Store], pa.Table]  # key columns of `writes` and `input_hash`
     compute: Compute
-    load: str = "select * exclude (input_hash) from wanted"  # key columns and `compute`'s needs; `wanted` is `inputs`
+    # Key columns and what `compute` needs; may name `wanted` (what `inputs` gave) and `pending` (keys to do).
+    load: str = "select * exclude (input_hash) from wanted"
     scope: str = "true"  # SQL: which rows of `writes` are this stage's
     chunk_keys: int = 1_000  # about half a minute of work
     chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this

@@ -13,7 +13,7 @@ from tasks.items import Members
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "1"
+VERSION = "2"
 TOP_ACTORS = 3  # seeds S2
 Row = dict[str, Any]
 
@@ -59,10 +59,10 @@ def document(item: Row) -> str:
     adult = {True: "yes", False: "no"}.get(item["adult"])
     lines = {
         "Title": item["title"],
-        people: _joined(item["creators"]),
-        "Album": item["album"],
         "Year": item["year"],
         "Genres": _joined(item["genres"]),
+        people: _joined(item["creators"]),
+        "Album": item["album"],
         "Actors": _joined((item["actors"] or [])[:TOP_ACTORS]),
         "Adult": adult,
         "Keywords": _joined(item["keywords"]),
