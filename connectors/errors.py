@@ -8,6 +8,8 @@
         - `SchemaDrift`: a response or a file lacks a field that we need.
 """
 
+from typing import Any
+
 
 class ConnectorError(Exception):
     """A source could not give what was asked; `url` (or a file's name) never holds a secret."""
@@ -17,6 +19,14 @@ class ConnectorError(Exception):
         self.source = source
         self.url = url
         self.status = status
+
+    def __reduce__(self) -> Any:
+        # Errors cross processes; without it one raised in a worker breaks the pool in place of being told.
+        return _made_again, (type(self), str(self), self.source, self.url, self.status)
+
+
+def _made_again(kind: type[ConnectorError], message: str, source: str, url: str, status: int | None) -> ConnectorError:
+    return kind(message, source=source, url=url, status=status)
 
 
 class TransientError(ConnectorError):

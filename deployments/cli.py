@@ -1,6 +1,7 @@
 """The `mediateca` command. Nothing heavy is imported before it is needed: all but `build` answer within a second."""
 
 import json
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -67,8 +68,10 @@ def _code_of(exc: Exception) -> int | None:
 
 def _stop(message: str, code: int) -> None:
     typer.secho(message, fg="red", err=True)
+    sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(code)
+    # At once: what an exception keeps alive makes duckdb's bindings print a page about leaks at a usual exit.
+    os._exit(code)
 
 
 def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
@@ -139,6 +142,10 @@ def build(
         _nothing_to_do(store, plan, as_json=as_json)
         return
     from deployments.local_server import prefect_server
+    from storage.lock import build_lock
+
+    with build_lock(store.url, wait_s=wait):
+        pass  # refuse now, not after the server's start; the flow takes the lock for itself
 
     def tell(message: str) -> None:
         typer.secho(message, err=True, dim=True)

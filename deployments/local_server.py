@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-GRACE_S = 30.0
+GRACE_S = float(os.environ.get("MEDIATECA_SERVER_GRACE_S", "30"))
 HEALTH_TIMEOUT_S = 120.0
 
 

@@ -36,8 +36,9 @@ def export_release(store: Store, release: Release, folder: Path, *, float16: boo
     Raises:
         ValueError: The folder is not empty.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name a new folder")
+    folder = folder.absolute()
+    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise ValueError(f"{folder} is not an empty folder; name a new one")
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -59,12 +60,12 @@ def _write_table(con: Any, name: str, folder: Path, *, float16: bool) -> list[tu
     dropped = [c for c in ATTEMPT_COLUMNS if c not in _KEPT and c in table.names]
     dropped += ["load_id"] if table.kind == "loaded" else []
     order = _ORDER.get(name, ", ".join(table.key))
-    reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(
-        _BATCH_ROWS
-    )
     width = 0
     if name.startswith("features/"):
         width = con.sql(f"select coalesce(max(len(value)), 0) from {table.view}").fetchall()[0][0]
+    reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(
+        _BATCH_ROWS
+    )
     folder.mkdir(parents=True)
     return list(_shards(reader, folder, width, pa.float16() if float16 else pa.float32()))
 

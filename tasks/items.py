@@ -70,7 +70,7 @@ class Members:
             for name in DESCRIPTION if allowed is None else allowed:
                 if name == "attributes":
                     numbers = dict(member[name] or ()) | numbers
-                elif merged[name] in (None, []):
+                elif merged[name] is None and member[name] != []:
                     merged[name] = member[name]
         return merged | {"attributes": dict(sorted(numbers.items()))}
 

@@ -22,7 +22,7 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
     """The release that holds what the tables hold: a new one, or the present one when nothing changed.
 
     Raises:
-        ReleaseBlocked: There is no item, or a feature has not exactly one row per item.
+        ReleaseBlocked: There is no item.
     """
     if is_released(store) and (current := current_release(store)):
         return current

@@ -163,8 +163,8 @@ def _find(name_or_path: str) -> Path:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     raise CatalogueError(
-        f"no catalogue '{name_or_path}': {_nearest(name_or_path, shipped())}shipped: {', '.join(shipped())}; or give the path of a YAML file "
-        "(`mediateca init my.yaml` writes one)"
+        f"no catalogue '{name_or_path}': {_nearest(name_or_path, shipped())}shipped: {', '.join(shipped())}; "
+        "or give the path of a YAML file (`mediateca init my.yaml` writes one)"
     )
 
 

@@ -1,0 +1,209 @@
+"""A catalogue that cannot be used says where, what is wrong and what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.items import DESCRIPTION
+from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+
+GOOD = """\
+catalogue: shelf
+about: Some films
+sources:
+  movielens:
+    connector: movielens
+    path: films
+  tmdb:
+    connector: tmdb_files
+    path: tmdb
+    items: false
+    fields: [overview, keywords]
+featurizers:
+  tabular:
+    numeric: [year]
+  minilm:
+    batch: 8
+"""
+
+
+@pytest.fixture
+def refused(tmp_path: Path):
+    """Writes `text` to shelf.yaml and gives what loading it says."""
+
+    def load(text: str) -> str:
+        file = tmp_path / "shelf.yaml"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(CatalogueError) as error:
+            load_catalogue(str(file))
+        return str(error.value)
+
+    return load
+
+
+def edited(old: str, new: str) -> str:
+    """The good catalogue with one piece replaced."""
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+def test_a_good_catalogue_is_taken_as_written(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yml").write_text(GOOD, encoding="utf-8")
+    found = load_catalogue(str(tmp_path / "shelf.yml"))
+    assert (list(found.sources), found.sources["tmdb"].fields) == (["movielens", "tmdb"], ("overview", "keywords"))
+    assert found.featurizers.minilm is not None
+    assert (found.featurizers.minilm.batch, found.featurizers.minilm.max_tokens) == (8, 512)
+    assert found.store_url.endswith("/shelf")
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATECA_REAL_DATA", "real")
+    assert load_catalogue(name).catalogue == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "about:",
+            "abuot:",
+            "shelf.yaml, line 2: unknown key 'abuot'; did you mean 'about'? allowed here: about, catal",
+        ),
+        (
+            "path: films",
+            "pth: films",
+            "line 6: unknown key 'pth'; did you mean 'path'? allowed here: connector, fields",
+        ),
+        ("minilm:", "minlm:", "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: minilm, tabular"),
+        ("batch: 8", "bach: 8", "line 16: unknown key 'bach'; did you mean 'batch'? allowed here: batch, max_tokens"),
+        (
+            "numeric: [year]",
+            "numbers: [year]",
+            "line 14: unknown key 'numbers'; did you mean 'numeric'? allowed here: genres, numeric",
+        ),
+    ],
+)
+def test_a_misspelt_key_is_named_with_its_line_and_the_nearest(refused, old: str, new: str, said: str) -> None:
+    assert said in refused(edited(old, new))
+
+
+def test_sources_named_like_keys_confuse_nothing(refused) -> None:
+    text = edited("  tmdb:\n", "  items:\n").replace("fields: [overview", "feilds: [overview")
+    assert "line 11: unknown key 'feilds'; did you mean 'fields'?" in refused(text)
+
+
+def test_every_fault_is_told_at_once(refused) -> None:
+    said = refused(edited("path: films", "pth: films").replace("batch: 8", "bach: 8"))
+    assert sorted(line.partition(";")[0] for line in said.split("\n")) == [
+        "shelf.yaml, line 16: unknown key 'bach'",
+        "shelf.yaml, line 4: 'sources.movielens' needs the key 'path'",
+        "shelf.yaml, line 6: unknown key 'pth'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("catalogue: shelf\n", "", "line 1: 'the catalogue' needs the key 'catalogue'"),
+        ("    path: films\n", "", "line 4: 'sources.movielens' needs the key 'path'"),
+        ("    numeric: [year]\n", "    genres: true\n", "line 13: 'featurizers.tabular' needs the key 'numeric'"),
+    ],
+)
+def test_a_missing_key_is_named_with_where_it_belongs(refused, old: str, new: str, said: str) -> None:
+    assert said in refused(edited(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("items: false", "items: perhaps", "line 10: 'sources.tmdb.items': Input should be a valid boolean"),
+        ("batch: 8", "batch: 0", "line 16: 'featurizers.minilm.batch': Input should be greater than or equal to 1"),
+        ("numeric: [year]", "numeric: year", "line 14: 'featurizers.tabular.numeric'"),
+        ("numeric: [year]", "numeric: []", "line 14: 'featurizers.tabular.numeric'"),
+        ("catalogue: shelf", "catalogue: ../shelf", "line 1: 'catalogue': String should match pattern"),
+        ("  tmdb:\n", "  it's:\n", "line 7: 'sources.it's.[key]': String should match pattern"),
+        ("  tmdb:\n", "  a:b:\n", "line 7: 'sources.a:b.[key]': String should match pattern"),
+    ],
+)
+def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: str, said: str) -> None:
+    assert said in refused(edited(old, new))
+
+
+def test_a_connector_that_does_not_exist_is_told_before_anything_runs(refused) -> None:
+    said = refused(edited("connector: movielens", "connector: movielense"))
+    assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: lastfm_1k, movielens" in said
+
+
+def test_a_field_that_items_do_not_have_is_told(refused) -> None:
+    said = refused(edited("[overview, keywords]", "[overwiew]"))
+    assert "line 11: unknown field 'overwiew'; did you mean 'overview'? known: actors, adult" in said
+
+
+def test_fields_are_those_that_items_take(tmp_path: Path) -> None:
+    assert SourceSettings(connector="mpd", path="x", fields=DESCRIPTION).fields == DESCRIPTION
+
+
+def test_separate_names_a_source_of_the_catalogue(refused) -> None:
+    said = refused(GOOD + "separate: ['tmdb:862', 'movielns:1']\n")
+    assert "line 17: unknown source 'movielns'; did you mean 'movielens'? known: movielens, tmdb" in said
+
+
+def test_a_catalogue_without_sources_is_refused(refused) -> None:
+    assert "line 2: 'sources'" in refused("catalogue: shelf\nsources: {}\n")
+    assert "line 2: 'sources': Input should be a valid dictionary, found None" in refused(
+        "catalogue: shelf\nsources:\n"
+    )
+
+
+def test_a_second_key_of_the_same_name_would_lose_the_first(refused) -> None:
+    said = refused(edited("  tmdb:\n", "  movielens:\n"))
+    assert "shelf.yaml, line 7: the key 'movielens' stands in line 4 too; rename one" in said
+
+
+@pytest.mark.parametrize("name", ["NOWHERE_TO_BE_FOUND", "nowhere"])
+def test_a_variable_that_is_not_set_is_named_with_its_line(refused, name: str) -> None:
+    said = refused(edited("path: films", f"path: ${{{name}}}/films"))
+    assert said == f"shelf.yaml, line 6: ${{{name}}} is not set; export {name}=/where/the/files/are"
+
+
+def test_variables_are_taken_from_the_environment(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELF_FILES", "a/b")
+    text = edited("path: films", "path: ${SHELF_FILES}/${MEDIATECA_HOME}")
+    (tmp_path / "shelf.yaml").write_text(text, encoding="utf-8")
+    assert load_catalogue(str(tmp_path / "shelf.yaml")).sources["movielens"].path == f"a/b/{home}"
+
+
+def test_a_store_may_lie_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shelf.yaml").write_text(GOOD + "store: ~/shelf\n", encoding="utf-8")
+    assert load_catalogue(str(tmp_path / "shelf.yaml")).store_url == str(tmp_path / "shelf")
+    (tmp_path / "shelf.yaml").write_text(GOOD + "store: s3://bucket/shelf\n", encoding="utf-8")
+    assert load_catalogue(str(tmp_path / "shelf.yaml")).store_url == "s3://bucket/shelf"
+
+
+@pytest.mark.parametrize("text", ["sources: [a", "\t- a", "a: b: c", "{\x00}", "a: 1\n---\nb: 2\n"])
+def test_what_is_not_yaml_is_said_to_be(refused, text: str) -> None:
+    assert refused(text).startswith("shelf.yaml: not a YAML file that can be read: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "nothing"), ("# later\n", "nothing"), ("- a\n", "list"), ("a", "str")]
+)
+def test_what_is_no_catalogue_is_said_to_be(refused, text: str, found: str) -> None:
+    assert refused(text) == f"shelf.yaml: expected keys such as `catalogue:` and `sources:`, found {found}"
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yaml").write_bytes("about: Café".encode("latin-1"))
+    with pytest.raises(CatalogueError, match=r"shelf\.yaml: not a YAML file that can be read"):
+        load_catalogue(str(tmp_path / "shelf.yaml"))
+
+
+def test_an_unknown_catalogue_names_the_nearest() -> None:
+    with pytest.raises(
+        CatalogueError, match="no catalogue 'demmo': did you mean 'demo'\\? shipped: demo, films, music"
+    ):
+        load_catalogue("demmo")
+    with pytest.raises(CatalogueError, match=r"no catalogue 'shelf\.yaml': shipped: .* writes one"):
+        load_catalogue("shelf.yaml")
