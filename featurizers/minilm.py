@@ -44,7 +44,9 @@ class Minilm:
     def _model(self) -> Any:
         # Imported here: torch and sentence-transformers cost seconds, and a plan needs neither.
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # of loading: the stage has a bar of its own
         model = SentenceTransformer(str(weights_folder()), local_files_only=True)
         model.max_seq_length = self._max_tokens
         return model

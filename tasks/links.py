@@ -175,7 +175,11 @@ def _keep_old_ids(con: Any) -> None:
 
 
 def _attach(con: Any, source: str, namespace: str) -> None:
-    """Entities of a source that only adds: each item takes one that carries an id of its own, or the same name."""
+    """Entities of a source that only adds: each item takes one that carries an id of its own, or the same name.
+
+    An item that names an id of the source's own kind takes that entity or none: of MovieLens' films 16 name one TMDb
+    film, and share an IMDb id with another.
+    """
     named = namespace in _NAMED_BY_TITLE
     free = (
         "true"
@@ -185,6 +189,8 @@ def _attach(con: Any, source: str, namespace: str) -> None:
             "and m.entity_id <> h.entity_id)"
         )
     )
+    theirs = f"from item_id_of o where o.item = t.item and starts_with(o.id, '{namespace}:')"
+    free += f" and (not exists ({theirs}) or exists ({theirs} and list_contains(h.ids, o.id)))"
     one_per = "item_id, source_id" if named else "item_id"  # all spellings of a name
     con.execute("create or replace temp table here as select * from e where source = ? and not alone", [source])
     con.execute(

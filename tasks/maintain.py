@@ -100,20 +100,18 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
-    # By the ids of the sources, whichever load or source of the namespace they came with.
+    # Of `raw` every load and source of the namespace. By digest: the ids of some sources are names, and commit logs
+    # keep the predicates of deletions.
     sql = (
-        "select r.entity, list(distinct r.request_key) from raw__rows r "
+        "with keys as (select distinct r.entity, r.request_key from raw__rows r "
         "join entities__rows e on e.source = r.source and e.source_id = r.request_key "
-        f"where e.entity_id in ({_quoted(entities)}) and r.entity in ({_quoted(sorted(DESCRIPTIONS))}) group by all"
+        f"where e.entity_id in ({_quoted(entities)}) and r.entity in ({_quoted(sorted(DESCRIPTIONS))})) "
+        "select distinct value_hash from raw__rows semi join keys using (entity, request_key) "
+        "union select distinct r.value_hash from raw__rows r join keys k "
+        "on r.entity = 'tag' and k.entity = 'movie' and split_part(r.request_key, '/', 2) = k.request_key"
     )
-    found = store.database(only=("raw", "entities")).sql(sql).fetchall()
-    clauses = [f"entity = '{entity}' and request_key in ({_quoted(keys)})" for entity, keys in found]
-    clauses += [
-        f"entity = 'tag' and split_part(request_key, '/', 2) in ({_quoted(keys)})"
-        for entity, keys in found
-        if entity == "movie"
-    ]
-    return where | ({"raw": " or ".join(f"({clause})" for clause in clauses)} if clauses else {})
+    hashes = store.database(only=("raw", "entities")).sql(sql).fetchall()
+    return where | ({"raw": f"value_hash in ({', '.join(str(h) for (h,) in hashes)})"} if hashes else {})
 
 
 def _holds(store: Store, release: Release, where: Mapping[str, str]) -> bool:

@@ -185,7 +185,8 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
     table = table_of(stage.writes)
     key = ", ".join(table.key)
     con.sql(
-        f"create temp table had as select {key}, input_hash as had_hash, version as had_version, attempt, retry_at "
+        f"create temp table had as select {key}, input_hash as had_hash, version as had_version, attempt, retry_at, "
+        "computed_at as had_at "
         f"from {table.view} where {stage.scope}"
     )
     state = (
@@ -193,11 +194,12 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
         "then 'changed' when h.retry_at <= $now then 'retry' end"
     )
     con.execute(
-        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, {state} as state "
+        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, {state} as state, "
+        "h.had_at "
         f"from wanted i left join had h using ({key}) where {state} is not null",
         {"version": stage.version, "now": now},
     )
-    con.sql(f"create temp table gone as select {key} from had anti join wanted using ({key})")
+    con.sql(f"create temp table gone as select {key}, had_at from had anti join wanted using ({key})")
     return con
 
 
@@ -309,7 +311,7 @@ class Chunk:
 
 def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:
     key = ", ".join(table_of(stage.writes).key)
-    extra = "p.attempt, p.input_hash as pending_hash"
+    extra = "p.attempt, p.input_hash as pending_hash, p.had_at"
     sql = f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})"
     reader = con.sql(sql).to_arrow_reader(stage.chunk_keys)
     held: list[pa.RecordBatch] = []
@@ -344,7 +346,7 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
         ValueError: A key of the chunk has no row, or one that was not asked for has.
     """
     table = table_of(stage.writes)
-    asked = dict(zip(_tuples(rows, table.key), _tuples(rows, ("attempt", "pending_hash")), strict=True))
+    asked = dict(zip(_tuples(rows, table.key), _tuples(rows, ("attempt", "pending_hash", "had_at")), strict=True))
     keys = list(_tuples(out, table.key))
     if len(keys) != len(asked) or set(keys) != set(asked):
         raise ValueError(
@@ -365,9 +367,14 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
         "version": pa.array([stage.version] * len(keys), pa.string()),
         "attempt": pa.array(attempts, pa.int32()),
         "retry_at": pa.array(retry, pa.timestamp("us", tz="UTC")),
-        "computed_at": pa.array([now] * len(keys), pa.timestamp("us", tz="UTC")),
+        "computed_at": pa.array([_after(asked[key][2], now) for key in keys], pa.timestamp("us", tz="UTC")),
     }
     return pa.table({name: columns[name] for name in table.names})
+
+
+def _after(had: datetime | None, now: datetime) -> datetime:
+    """Now, but after the row it supersedes: the newest row counts, also when the clock was set back in between."""
+    return now if had is None or had < now else had + timedelta(microseconds=1)
 
 
 def retry_time(reason: str | None, attempt: int, now: datetime) -> datetime | None:
@@ -424,11 +431,11 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
         "attempt": 0,
         "reason": Reason.REMOVED,
     }
-    said["computed_at"] = datetime.now(UTC)
-    rows = {
-        f.name: gone.column(f.name) if f.name in gone.column_names else pa.array([said.get(f.name)] * n, f.type)
-        for f in schema
-    }
+    now = datetime.now(UTC)
+    times = [_after(had, now) for had in gone.column("had_at").to_pylist()]
+    key = table_of(stage.writes).key
+    rows = {f.name: gone.column(f.name) if f.name in key else pa.array([said.get(f.name)] * n, f.type) for f in schema}
+    rows["computed_at"] = pa.array(times, schema.field("computed_at").type)
     store.append(stage.writes, pa.table(rows))
     return n
 

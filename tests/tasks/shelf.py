@@ -134,9 +134,9 @@ class Shelf:
         """Its store."""
         return Store(self.catalogue.store_url)
 
-    def build(self) -> Release:
-        """Every stage, then the release."""
-        self.run()
+    def build(self, *, until: str = "") -> Release:
+        """Every stage up to the one named, then the release."""
+        self.run(until=until)
         return publish_release(self.catalogue, self.store, partial=False)
 
     def run(self, *, until: str = "") -> None:

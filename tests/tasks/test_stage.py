@@ -62,6 +62,22 @@ def test_only_changed_keys_are_computed_again(store: Store) -> None:
     assert rows(store) == {"a": (1.0, None, 1), "b": (3.0, None, 2), "c": (1.0, None, 1)}
 
 
+def test_a_clock_set_back_hides_no_newer_row(store: Store) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    write_texts(store, {"a": "x", "b": "x"})
+    run(store)
+    rows_ = store.database().sql("from features_toy").to_arrow_table()
+    at = datetime.now(UTC) + timedelta(days=1)
+    late = rows_.set_column(
+        rows_.schema.get_field_index("computed_at"), "computed_at", pa.array([at] * 2, pa.timestamp("us", tz="UTC"))
+    )
+    store.append(TABLE, late)
+    write_texts(store, {"a": "xxx", "b": None})
+    assert run(store).done == 1
+    assert rows(store) == {"a": (3.0, None, 2)}
+
+
 def test_raised_version_computes_everything_again(store: Store) -> None:
     write_texts(store, {"a": "x", "b": "xx"})
     run(store)

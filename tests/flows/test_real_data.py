@@ -1,0 +1,76 @@
+"""The shipped catalogues on the real data, without the text encoder: counts, links, refused rows."""
+
+from pathlib import Path
+
+import pytest
+
+from storage.store import Store
+from tasks.plan import all_stages, make_plan
+from tasks.release import publish_release
+from tasks.settings import Catalogue, load_catalogue
+from tasks.stage import last_runs, run_stage
+
+pytestmark = pytest.mark.real_data
+
+
+def build(catalogue: Catalogue) -> Store:
+    """All stages but the text encoder in the plain loop, and a release."""
+    store = Store(catalogue.store_url)
+    store.create(stage.writes for stage in all_stages(catalogue, store))
+    last = last_runs(store)
+    for stage in all_stages(catalogue, store):
+        run_stage(store, stage, build_id="b", last=last.get(stage.name))
+    publish_release(catalogue, store, partial=False)
+    return store
+
+
+def without_encoder(name: str, **changes: object) -> Catalogue:
+    found = load_catalogue(name)
+    return found.model_copy(update={"featurizers": found.featurizers.model_copy(update={"minilm": None}), **changes})
+
+
+def one(store: Store, sql: str) -> object:
+    return store.database().sql(sql).fetchall()[0][0]
+
+
+def test_films(real_data: Path) -> None:
+    catalogue = without_encoder("films")
+    store = build(catalogue)
+    assert one(store, "select count(*) from items") == 9_742
+    assert one(store, "select count(*) from interactions") == 100_836
+    assert one(store, "select count(*) from users") == 610
+    assert one(store, "select count(*) from texts where kind = 'overview' and value is not null") == 6_657
+    assert one(store, "select count(*) from texts where kind = 'document' and value is not null") == 9_742
+    assert one(store, "select count(*) from features_tabular") == 9_742
+    assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
+    assert one(store, "select count(*) from quarantine") == 0
+    film = store.database().sql("select * from items where title = 'The Godfather'").to_arrow_table().to_pylist()[0]
+    assert (film["year"], film["creators"], film["language"]) == (1972, ["Francis Ford Coppola"], "en")
+    assert all(row["up_to_date"] for row in make_plan(catalogue, store))
+
+
+def test_dirty_copy_of_the_ratings(real_data: Path) -> None:
+    dirty = {"ratings": "ratings.as-found-with-appended-rows.csv"}
+    films = load_catalogue("films")
+    movielens = films.sources["movielens"].model_copy(update={"options": dirty})
+    store = build(without_encoder("films", catalogue="dirty", sources={"movielens": movielens}))
+    assert one(store, "select count(*) from interactions") == 100_906
+    bad = store.database().sql("select file, line, reason, text from quarantine order by line").fetchall()
+    assert [(row[1], row[2]) for row in bad] == [(100_854, "bad_value"), (100_896, "bad_value")]
+    assert all(",0.0," in row[3] for row in bad)
+
+
+def test_music(real_data: Path) -> None:
+    store = build(without_encoder("music"))
+    con = store.database()
+    counted = dict(con.sql("select source, count(*) from interactions group by 1").fetchall())
+    assert counted == {"spotify-songs": 32_828, "mpd": 226_518, "mpd-full-fields": 1_448, "lastfm-1k": 5_000}
+    assert one(store, "select count(distinct user_id) from interactions where source = 'mpd'") == 2_316
+    entities = dict(con.sql("select source, count(*) from entities where reason is null group by 1").fetchall())
+    assert (entities["spotify-songs"], entities["mpd"]) == (28_352, 93_660)
+    assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
+    assert one(store, "select count(*) from items where title is null or len(creators) = 0") == 0
+    # A Spotify id is one item in whichever sources it stands.
+    twice = "select entity_id from links where state = 'accepted' group by 1 having count(distinct item_id) > 1"
+    assert con.sql(twice).fetchall() == []
+    assert one(store, "select count(*) from links where source = 'lastfm-1k' and method = 'title_creator'") >= 40
