@@ -72,15 +72,24 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
         if not row["up_to_date"]:
             moving |= dict.fromkeys((stage.writes, *stage.beside), stage.name)
         rows.append(row)
-    pending = bool(moving) or not is_released(store)
+    pending = bool(moving) or not is_released(catalogue, store)
     return [*rows, _row("release", up_to_date=not pending, new=int(pending), follows=sorted(set(moving.values())))]
 
 
-def is_released(store: Store) -> bool:
+def tables_to_release(catalogue: Catalogue, store: Store) -> list[str]:
+    """What a release holds: all but logs, and of the features those that the catalogue names."""
+    built = {stage.writes for stage in all_stages(catalogue, store)}
+    named = [n for n in store.tables() if n not in LOGS]
+    return [name for name in named if not name.startswith("features/") or name in built]
+
+
+def is_released(catalogue: Catalogue, store: Store) -> bool:
     """Whether the newest release holds everything the tables hold."""
     newest = max((r for r in releases(store) if r.state == "published"), key=lambda r: r.number, default=None)
-    tables = [name for name in store.tables() if name not in LOGS]
-    return newest is not None and all(store.data_version(name) <= newest.tables.get(name, -1) for name in tables)
+    tables = tables_to_release(catalogue, store)
+    if newest is None or set(tables) != set(newest.tables):
+        return False
+    return all(store.data_version(name) <= newest.tables[name] for name in tables)
 
 
 def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from featurizers.registry import featurizer
 from storage.releases import Release, current_release, publish
-from storage.schemas import LOGS
 from storage.store import Store
-from tasks.plan import all_stages, is_released
+from tasks.plan import all_stages, is_released, tables_to_release
 from tasks.settings import Catalogue
 
 _LIBRARIES = ("deltalake", "duckdb", "numpy", "prefect", "pyarrow", "sentence-transformers", "torch", "transformers")
@@ -24,9 +23,9 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
     Raises:
         ReleaseBlocked: There is no item.
     """
-    if is_released(store) and (current := current_release(store)):
+    if is_released(catalogue, store) and (current := current_release(store)):
         return current
-    tables = [name for name in store.tables() if name not in LOGS]
+    tables = tables_to_release(catalogue, store)
     counts = {name: store.count_live(name) for name in tables}
     _check(counts)
     return publish(

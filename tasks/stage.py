@@ -194,8 +194,8 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
         "then 'changed' when h.retry_at <= $now then 'retry' end"
     )
     con.execute(
-        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, {state} as state, "
-        "h.had_at "
+        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, h.had_at, "
+        f"{state} as state "
         f"from wanted i left join had h using ({key}) where {state} is not null",
         {"version": stage.version, "now": now},
     )
