@@ -23,7 +23,6 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/mediateca build demo
-	$(BIN)/mediateca status demo
 
 test: setup
 	$(BIN)/python -m pytest $(TEST_ARGS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def build(
     if as_json:
         _print_json(result)
     else:
-        _say_built(catalogue, result)
+        _say_built(catalogue, store, result)
     if result["partial"]:
         raise typer.Exit(PARTIAL)
 
@@ -175,13 +176,15 @@ def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool)
         typer.echo(f"nothing to do: release {name} is up to date")
 
 
-def _say_built(catalogue: str, result: dict[str, Any]) -> None:
+def _say_built(catalogue: str, store: "Store", result: dict[str, Any]) -> None:
+    _print_status(catalogue, store, result["release"])
     state = " (partial: a quota was used up; run it again when it is renewed)" if result["partial"] else ""
     typer.secho(f"release {result['release']}{state}", fg="green", bold=True)
+    me = "mediateca" if shutil.which("mediateca") else sys.argv[0]
     typer.echo("next:")
-    typer.echo(f"  mediateca status {catalogue}")
-    typer.echo(f'  mediateca sql {catalogue} "select kind, count(*) from items group by kind"')
-    typer.echo(f"  mediateca export {catalogue} --to {catalogue}-export")
+    typer.echo(f'  {me} sql {catalogue} "select title, creators, year, genres from items limit 10"')
+    typer.echo(f"  {me} export {catalogue} --to {Path(catalogue).stem}-export")
+    typer.echo(f"  {me} build {catalogue}   # again: nothing changed, so nothing is done")
 
 
 @app.command()
@@ -217,17 +220,19 @@ def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     if as_json:
         _print_json({"tables": tables, "release": name})
         return
+    _print_tables(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", tables)
+
+
+def _print_status(catalogue: str, store: "Store", release: str) -> None:
+    _print_tables(f"{catalogue}: {store.url}, release {release}", _table_status(store))
+
+
+def _print_tables(title: str, tables: dict[str, dict[str, Any]]) -> None:
     rows = [
-        {
-            "table": table,
-            "rows": t["rows"],
-            "ok": t["ok"],
-            "version": t["version"],
-            "without a value": _counts(t["reasons"]),
-        }
-        for table, t in tables.items()
+        {"table": name, "rows": t["rows"], "ok": t["ok"], "version": t["version"], "reasons": _counts(t["reasons"])}
+        for name, t in tables.items()
     ]
-    _print_table(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", rows)
+    _print_table(title, rows)
 
 
 def _counts(reasons: dict[str, int]) -> str:
