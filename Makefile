@@ -13,7 +13,7 @@ setup: $(READY)
 # where uv cannot be had or fails, pip does the same under the same constraints.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mediateca needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
 	if $(BIN)/python -m pip install -q -c constraints.txt uv && \
 	   UV_FIND_LINKS="$$(echo $$links | tr ' ' ',')" VIRTUAL_ENV=.venv $(BIN)/uv pip install -c constraints.txt -e '.[dev]'; then :; else \

@@ -191,7 +191,7 @@ def main() -> None:
     sys.exit(1 if found["differences"] or found["servers_left"] else 0)
 
 
-def write_catalogue(folder: Path, *, films: int = 300, tracks: int = 400, chunk_keys: int = 15) -> Path:
+def write_catalogue(folder: Path, *, films: int = 120, tracks: int = 150, chunk_keys: int = 12) -> Path:
     """A catalogue over a generated world with so small chunks that commits and rewrites are many."""
     from deployments.sandbox.world import generate
     from tasks.settings import SHIPPED

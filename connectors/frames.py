@@ -86,16 +86,17 @@ def refuse(
     part: Part, block: Block, frame: pl.DataFrame, faults: Mapping[str, pl.Expr], reason: Reason = Reason.BAD_VALUE
 ) -> tuple[pl.DataFrame, list[Reject]]:
     """The rows without a fault, and the others refused with the first fault's name as the detail."""
-    any_fault = pl.any_horizontal(*faults.values())
-    bad = frame.filter(any_fault)
-    if bad.is_empty():
-        return frame, []
+    # Before anything is left out: a fault may depend on the rows around, as `is_first_distinct` does.
     first = pl.coalesce([pl.when(fault).then(pl.lit(detail)) for detail, fault in faults.items()])
+    details = frame.select(first.alias("detail")).get_column("detail")
+    if details.null_count() == len(details):
+        return frame, []
+    bad = frame.select("line").with_columns(details).filter(details.is_not_null())
     rejects = [
         reject(part, int(line), reason, str(detail), block.lines[int(line) - block.line])
-        for line, detail in bad.select("line", first).iter_rows()
+        for line, detail in bad.iter_rows()
     ]
-    return frame.filter(~any_fault), rejects
+    return frame.filter(details.is_null()), rejects
 
 
 def events_table(frame: pl.DataFrame) -> pa.Table:

@@ -36,8 +36,13 @@ def _in_word(character: str) -> bool:
 
 
 def title_key(title: str) -> str:
-    """A title without guests; version words (live, remix, remaster) stay: another version is another recording."""
-    return normalise(_GUESTS.sub("", title)) or normalise(title)
+    """A title without guests; version words (live, remix, remaster) stay: another version is another recording.
+
+    A question mark at the end stays, too: Coldplay's "Lost?" is another recording than "Lost!".
+    """
+    bare = _GUESTS.sub("", title).rstrip()
+    key = normalise(bare) or normalise(title)
+    return f"{key} ?" if key and bare.endswith(("?", "\uff1f")) else key
 
 
 def match_key(creators: Sequence[str], title: str | None) -> str | None:

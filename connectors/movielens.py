@@ -133,9 +133,9 @@ def _source_id(entity: str, payload: dict[str, str], line: int) -> str:
         if name in payload and not re.fullmatch("[0-9]{1,18}", payload[name]):
             raise Refused(f"{name} is not a whole number")
     if entity == "user":
-        return payload["userId"]
+        return str(int(payload["userId"]))
     if entity != "tag":
-        return payload["movieId"]
+        return str(int(payload["movieId"]))
     if not re.fullmatch("[0-9]{1,10}", payload["timestamp"]) or not 0 < int(payload["timestamp"]) < YEAR_2100:
         raise Refused("timestamp is not unix seconds")
     return f"{payload['userId']}/{payload['movieId']}/{line}"
@@ -155,8 +155,8 @@ def _rating_page(part: Part, block: Block, frame: pl.DataFrame, rejects: list[Re
     events = frame.select(
         "value",
         "line",
-        user="userId",
-        item="movieId",
+        user=pl.col("user").cast(pl.String),  # the number, not its spelling: 01 and 1 are one user
+        item=pl.col("item").cast(pl.String),
         kind=pl.lit("rating"),
         at=pl.from_epoch("seconds", time_unit="s").dt.replace_time_zone("UTC"),
     )

@@ -1,11 +1,13 @@
 """The `mediateca` command. Nothing heavy is imported before it is needed: all but `build` answer within a second."""
 
 import json
+import math
 import os
 import shutil
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +59,8 @@ def _code_of(exc: Exception) -> int | None:
     names = {cls.__name__ for cls in type(exc).__mro__}
     if "ReleaseBlocked" in names:
         return BLOCKED
+    if "NoSuchRelease" in names:
+        return USAGE
     if names & {"StoreError", "ConnectorError", "ServerError"}:
         return FAILED
     if (
@@ -93,7 +97,20 @@ def _built(catalogue: str) -> tuple["Catalogue", "Store"]:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it: NaN is null, decimals are numbers, bytes are text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
@@ -279,9 +296,11 @@ def sql(
     _, store = _built(catalogue)
     versions = find_release(store, release_id).tables if release_id else None
     try:
-        answer = store.database(versions, only=_named_in(query, store)).sql(query)
-        if answer is None:
-            raise ValueError("sql: that statement returns no rows; `mediateca sql` reads, it does not write")
+        con = store.database(versions, only=_named_in(query, store))
+        reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+        if [s.type in reads for s in con.extract_statements(query)] != [True]:
+            raise ValueError("sql: one query, please, that reads: `select`, `show tables`, `describe`, `explain`")
+        answer = con.sql(query)
         rows = rows_of(answer)
     except duckdb.Error as exc:
         raise ValueError(f"sql: {exc}") from exc

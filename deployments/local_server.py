@@ -25,6 +25,9 @@ GRACE_S = float(os.environ.get("MEDIATECA_SERVER_GRACE_S", "30"))
 HEALTH_TIMEOUT_S = 120.0
 
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
+
+
 class ServerError(RuntimeError):
     """The local server did not come up; the message names its log."""
 
@@ -71,6 +74,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "PREFECT_HOME": str(folder),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY", os.environ.get("no_proxy")), "127.0.0.1"))),
         "PREFECT_LOGGING_LEVEL": os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL"),
     }
 
@@ -121,7 +125,7 @@ def _wait_healthy(described: dict[str, Any], timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and _alive(described["pid"]):
         try:
-            with urllib.request.urlopen(f"{described['url']}/health", timeout=5) as answer:
+            with _DIRECT.open(f"{described['url']}/health", timeout=5) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
@@ -136,6 +140,8 @@ def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's by now
         return False
     return True
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Generator
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from obstore.exceptions import BaseError
 
 from storage.errors import StoreLocked, told
 from storage.objects import Etag, Objects, is_local
@@ -82,7 +85,9 @@ def _lease(url: str, wait_s: float) -> Generator[None]:
     finally:
         stop.set()
         beat.join()
-        objects.delete("build.lease.json")
+        held, _ = objects.read_json("build.lease.json")
+        if held is not None and _mine(held):
+            objects.delete("build.lease.json")
 
 
 def _take(objects: Objects) -> bool:
@@ -99,10 +104,20 @@ def _lease_body() -> dict[str, Any]:
 
 
 def _renew(objects: Objects, stop: threading.Event) -> None:
+    last = time.monotonic()
     while not stop.wait(HEARTBEAT_S):
-        held, mark = objects.read_json("build.lease.json")
-        if held is None or not _mine(held) or not _renewed(objects, mark):
-            return  # taken over after a long silence of ours; commits of both are still whole, appends do not conflict
+        try:
+            held, mark = objects.read_json("build.lease.json")
+            lost = held is None or not _mine(held) or not _renewed(objects, mark)
+            last = time.monotonic()
+        except (OSError, BaseError):  # the object store does not answer: the lease holds for a while yet
+            lost = time.monotonic() - last > LEASE_S - HEARTBEAT_S
+        if lost:
+            # Another build may hold the store, and its rewrites would drop what we append: end at once. What was
+            # committed is whole, and running again goes on from it.
+            sys.stderr.write(f"store {objects.url}: the build lease was lost; ended. Run the same command again\n")
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def _mine(held: dict[str, Any]) -> bool:

@@ -22,5 +22,5 @@ class Reason(StrEnum):
     BAD_ROW = "bad_row"  # wrong number of fields, or a line cut short
     BAD_VALUE = "bad_value"  # a field is not of its type or outside its range
     BAD_ENCODING = "bad_encoding"  # bytes that are not text in the file's encoding
-    DUPLICATE = "duplicate"  # the same key was given before in this file
+    DUPLICATE = "duplicate"  # the same key was given before, within 16 MB of this file
     DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all

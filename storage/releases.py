@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from storage.errors import NoSuchRelease
@@ -64,7 +64,7 @@ def find_release(store: Store, release_id: str | None = None) -> Release:
         wanted = f"no release '{release_id}'" if release_id else "no release is current"
         raise NoSuchRelease(f"store {store.url}: {wanted}; published: {names}. `mediateca build` publishes one")
     if found.state != "published":
-        raise NoSuchRelease(f"store {store.url}: release {found.release_id} was retired by a take-down; name another")
+        raise NoSuchRelease(f"store {store.url}: release {found.release_id} was retired ({found.note}); name another")
     return found
 
 
@@ -81,7 +81,7 @@ def publish(
         facts: The other columns of `releases`, not yet JSON.
     """
     number = max((r.number for r in releases(store)), default=0) + 1
-    now = datetime.now(UTC)
+    now = store.now("releases")
     row = {"tables": dict(tables), **facts}
     row = {name: json.dumps(value, sort_keys=True) if name in _JSON else value for name, value in row.items()}
     store.log(
@@ -100,7 +100,7 @@ def publish(
 
 def rollback(store: Store, release_id: str) -> Release:
     """Make an earlier release current again; one commit, nothing is deleted."""
-    _again(store, find_release(store, release_id), current_since=datetime.now(UTC))
+    _again(store, find_release(store, release_id), current_since=store.now("releases"))
     return find_release(store, release_id)
 
 

@@ -3,14 +3,16 @@
 # Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from storage.errors import StoreTooNew, told
+from storage.errors import StoreError, StoreTooNew, told
 from storage.lazy import pa
 from storage.objects import Objects, is_local
 from storage.reasons import Reason
@@ -25,7 +27,8 @@ _BENEATH = {"raw": ("inputs",), "quarantine": ("inputs",), "interactions": ("inp
 """Views that others are built on."""
 
 # Without it, checkpoints drop expired commit logs and an old release can no longer be opened (measured 2026-11).
-_TABLE_PROPERTIES = {"delta.enableExpiredLogCleanup": "false"}
+# Column statistics would keep the smallest and largest titles, taken down or not, in the commit log for ever.
+_TABLE_PROPERTIES = {"delta.enableExpiredLogCleanup": "false", "delta.dataSkippingNumIndexedCols": "0"}
 _WRITER = WriterProperties(compression="ZSTD")
 
 
@@ -34,7 +37,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         """`url` is a folder or `s3://bucket/prefix`; endpoint and keys of S3 come from the AWS_* environment."""
-        self.url = url.rstrip("/")
+        self.url = _checked(url)
         self.objects = Objects(self.url)
 
     # --- tables
@@ -60,9 +63,23 @@ class Store:
             )
         return list(description["tables"])
 
-    def create(self, names: Iterable[str] = ()) -> None:
-        """Create what is missing of the standard tables and `names`; for the driver, as two creators collide."""
+    def create(self, names: Iterable[str] = (), *, owner: str | None = None) -> None:
+        """Create what is missing of the standard tables and `names`; for the driver, as two creators collide.
+
+        Args:
+            names: Feature tables.
+            owner: The catalogue that is built here; a store belongs to one.
+
+        Raises:
+            StoreError: The store is another catalogue's, whose items this one would remove.
+        """
         there = self.tables()
+        described, _ = self.objects.read_json(_DESCRIPTION)
+        had = (described or {}).get("catalogue")
+        if owner and had and had != owner:
+            raise StoreError(
+                f"store {self.url}: belongs to the catalogue '{had}', not to '{owner}'; give each a store of its own"
+            )
         wanted = [*TABLES, *names]
         missing = [name for name in dict.fromkeys(wanted) if name not in there]
         if not missing:
@@ -93,11 +110,11 @@ class Store:
         if name not in self.tables():
             return -1
         table = self.open(name)
-        newest = table.version()
-        for commit in table.history(20):
-            if commit["operation"] not in _NO_CHANGE and commit.get(_MARK) != "rewrite":
-                return int(commit.get("version", newest))
-        return newest
+        for limit in (20, None):  # all of a long log only when its end holds nothing but house-keeping
+            for commit in table.history(limit):
+                if commit["operation"] not in _NO_CHANGE and commit.get(_MARK) != "rewrite":
+                    return int(commit["version"])
+        return 0
 
     # --- writing
 
@@ -126,8 +143,14 @@ class Store:
     def log(self, name: str, /, **row: Any) -> None:
         """Add one row to a log table; columns left out are null."""
         schema = table_of(name).schema
-        row["computed_at"] = datetime.now(UTC)
+        row["computed_at"] = self.now(name)
         self.append(name, pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in schema}, schema=schema))
+
+    def now(self, name: str) -> datetime:
+        """The time for a new row of a log: now, but after its newest row, also when the clock was set back."""
+        rows = f"{table_of(name).view}__rows"
+        newest = self.database(only=(name,)).sql(f"select max(computed_at) from {rows}").fetchall()[0][0]
+        return max(datetime.now(UTC), newest + timedelta(microseconds=1)) if newest else datetime.now(UTC)
 
     def rewrite(self, name: str) -> None:
         """Write the live rows anew in one commit: compaction and the dropping of dead rows; for the driver."""
@@ -210,28 +233,39 @@ class Store:
         """
         import duckdb
 
-        con = duckdb.connect(config={"memory_limit": "2GB", "preserve_insertion_order": False})
+        spill = tempfile.gettempdir()  # beyond the memory limit; by default it would be the current folder
+        con = duckdb.connect(config={"memory_limit": "2GB", "preserve_insertion_order": False, "temp_directory": spill})
         con.sql("set timezone = 'UTC'")
         there = self.tables()
         asked = [*TABLES, *there] if only is None else list(only)
         if versions is not None:
             asked = [name for name in asked if name in versions]
         names = dict.fromkeys(beneath for name in asked for beneath in (*_BENEATH.get(name, ()), name))
+        versions = self._as_of_one_ledger(there, list(names)) if versions is None else versions
         for name in names:
             table = table_of(name)
-            version = versions.get(name) if versions else None
+            version = versions.get(name)
             self._rows_view(con, table, version, there=name in there)
             con.sql(f"create view {table.view} as {_view(table)}")
             if name == "inputs":
                 con.sql("create view inputs__current as select load_id from inputs where reason is null")
         return con
 
+    def _as_of_one_ledger(self, there: list[str], names: list[str]) -> dict[str, int]:
+        """Newest versions that fit together: loaded rows count by the ledger, so it must not move in between."""
+        names = [name for name in names if name in there]
+        while True:
+            versions = {name: self.version(name) for name in names}
+            if "inputs" not in versions or self.version("inputs") == versions["inputs"]:
+                return versions
+
     def _rows_view(self, con: Any, table: Table, version: int | None, *, there: bool) -> None:
         delta, view = self.open(table.name, version) if there else None, f"{table.view}__rows"
         if delta is None or not (files := delta.file_uris()):
             con.sql(f"create view {view} as {table.empty_sql}")
         elif is_local(self.url):
-            quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+            # delta-rs gives percent-encoded names.
+            quoted = ", ".join("'" + unquote(path).replace("'", "''") + "'" for path in files)
             con.sql(f"create view {view} as select * from read_parquet([{quoted}], union_by_name = true)")
         else:
             con.register(view, delta.to_pyarrow_dataset(filesystem=_s3(self.table_url(table.name))))
@@ -241,9 +275,26 @@ class Store:
         return None if is_local(self.url) else {"aws_allow_http": "true"}
 
 
+def _checked(url: str) -> str:
+    """The URL without a slash at its end.
+
+    Raises:
+        ValueError: Neither a folder nor s3://, or a folder whose name the libraries beneath cannot open.
+    """
+    if is_local(url):
+        if odd := sorted(set(url) & set("%[]*?#")):
+            raise ValueError(f"store {url}: delta-rs cannot open a path with '{odd[0]}' in it; name another folder")
+    elif not url.startswith("s3://") or not url.removeprefix("s3://").strip("/"):
+        raise ValueError(f"store {url}: expected a folder or s3://bucket/prefix")
+    return url.rstrip("/")
+
+
 def rows_of(relation: Any) -> list[dict[str, Any]]:
     """A query's answer as Python rows, without Arrow."""
-    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+    names: list[str] = list(relation.columns)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two columns are called '{twice[0]}'; name one of them with `as`")
+    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
 
 def _s3(url: str) -> Any:

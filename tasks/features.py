@@ -79,14 +79,15 @@ def tabular_stage(settings: TabularSettings, store: Store) -> Stage:
         compute=partial(encode_items, fit=fit.to_json() if fit else ""),
         chunk_keys=20_000,
         prepare=None if fit else partial(_fitted, settings),
+        refit=partial(_fitted, settings, anew=True),
         seconds_per_key=0.0001,
     )
     return stage
 
 
-def _fitted(settings: TabularSettings, store: Store) -> Stage:
-    if load_fit(store, settings) is None:
-        save_fit(store, settings)
+def _fitted(settings: TabularSettings, store: Store, *, anew: bool = False) -> Stage:
+    if (anew or load_fit(store, settings) is None) and store.count_live("items"):
+        save_fit(store, settings)  # never over nothing: it would stay so
     return tabular_stage(settings, store)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -57,7 +58,14 @@ def open_source(settings: SourceSettings) -> BulkConnector:
 
 def stat_of(sources: dict[str, SourceSettings]) -> str:
     """Fingerprint of all input files from names, sizes and times alone."""
-    return digest_of([[name, p.entity, p.key, p.stat] for name, s in sources.items() for p in open_source(s).parts()])
+    return digest_of(
+        [[name, p.entity, p.key, _stat(s, p)] for name, s in sources.items() for p in open_source(s).parts()]
+    )
+
+
+def _stat(settings: SourceSettings, part: Part) -> str:
+    """Size and time, and where: another folder may hold another file of the same size and time."""
+    return f"{part.stat}-{digest_of(str(Path(settings.path).resolve()))[:8]}"
 
 
 def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
@@ -71,9 +79,10 @@ def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
         connector = open_source(settings)
         for part in connector.parts():
             stat, hash_ = known.get((name, part.entity, part.key), ("", 0))
-            if stat != part.stat:
+            if stat != _stat(settings, part):
                 hash_ = digest(connector.digest(part).encode())
-            rows.append({"source": name, "part": part.key, "input_hash": hash_} | _columns_of(part))
+            said = {"source": name, "part": part.key, "input_hash": hash_, "stat": _stat(settings, part)}
+            rows.append(_columns_of(part) | said)
     names = ("source", "entity", "part", "file", "start", "end", "stat", "size_bytes", "input_hash")
     return pa.table(
         {n: pa.array([row[n] for row in rows], pa.int64() if n in _NUMBERS else pa.string()) for n in names}

@@ -20,6 +20,7 @@ from tasks.settings import Catalogue
 from tasks.stage import Stage
 
 VERSION = "2"
+BY_NAME = 0.95  # a guess; exact ids are 1.0, and a fitted probability comes with the matcher
 # Ids that are themselves names: several spellings of one track may join one item.
 _NAMED_BY_TITLE = ("lastfm",)
 
@@ -168,9 +169,10 @@ def _keep_old_ids(con: Any) -> None:
         inherited as (select item, min(item_id) as item_id from heir group by item)
         select item, coalesce(own.item_id, inherited.item_id, item) as item_id
         from (select distinct item from member) left join own using (item) left join inherited using (item)""")
-    con.sql("""
+    con.sql(f"""
         insert into claims
-        select k.item_id, m.source, m.source_id, m.entity_id, 1.0, m.method, m.evidence, 'accepted'
+        select k.item_id, m.source, m.source_id, m.entity_id, if(m.method = 'title_creator', {BY_NAME}, 1.0),
+               m.method, m.evidence, 'accepted'
         from member m join kept k using (item)""")
 
 
@@ -191,6 +193,7 @@ def _attach(con: Any, source: str, namespace: str) -> None:
     )
     theirs = f"from item_id_of o where o.item = t.item and starts_with(o.id, '{namespace}:')"
     free += f" and (not exists ({theirs}) or exists ({theirs} and list_contains(h.ids, o.id)))"
+    free += " and t.item not in (select item from member join e using (source, source_id) where e.alone)"
     one_per = "item_id, source_id" if named else "item_id"  # all spellings of a name
     con.execute("create or replace temp table here as select * from e where source = ? and not alone", [source])
     con.execute(
@@ -205,7 +208,8 @@ def _attach(con: Any, source: str, namespace: str) -> None:
         best as (
             from (from by_id union all from by_name)
             qualify row_number() over (partition by {one_per} order by step, evidence, source_id) = 1)
-        select k.item_id, $source, coalesce(b.source_id, ''), b.entity_id, if(b.item_id is null, null, 1.0),
+        select k.item_id, $source, coalesce(b.source_id, ''), b.entity_id,
+               case b.step when 1 then 1.0 when 2 then {BY_NAME} end,
                case b.step when 1 then split_part(b.evidence, ':', 1) when 2 then 'title_creator' end,
                b.evidence, if(b.item_id is null, null, 'accepted')
         from (select distinct item_id from kept) k left join best b using (item_id)""",

@@ -84,10 +84,10 @@ def tables_to_release(catalogue: Catalogue, store: Store) -> list[str]:
 
 
 def is_released(catalogue: Catalogue, store: Store) -> bool:
-    """Whether the newest release holds everything the tables hold."""
+    """Whether the newest release holds everything the tables hold, and was made from this very catalogue."""
     newest = max((r for r in releases(store) if r.state == "published"), key=lambda r: r.number, default=None)
     tables = tables_to_release(catalogue, store)
-    if newest is None or set(tables) != set(newest.tables):
+    if newest is None or newest.catalogue_hash != catalogue.digest or set(tables) != set(newest.tables):
         return False
     return all(store.data_version(name) <= newest.tables[name] for name in tables)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from multiprocessing import get_context
 from typing import Any
@@ -20,7 +20,6 @@ from prefect.events import emit_event
 from storage.lock import build_lock
 from storage.releases import Release
 from storage.store import Store
-from tasks.features import save_fit
 from tasks.plan import Step, all_stages, stages_of
 from tasks.prepare import ensure_world
 from tasks.progress import Bars
@@ -41,6 +40,7 @@ class Build:
     build_id: str = field(default_factory=lambda: uuid4().hex[:12])
     results: list[StageResult] = field(default_factory=list[StageResult])
     last: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    refit: tuple[str, ...] = ()
     _pool: ProcessPoolExecutor | None = None
     _driver: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -100,10 +100,8 @@ def open_build(
     ensure_world(chosen)
     store = Store(chosen.store_url)
     with build_lock(store.url, wait_s=wait_s), Bars(quiet=quiet) as bars:
-        store.create(stage.writes for stage in all_stages(chosen, store))
-        if "tabular" in refit and chosen.featurizers.tabular:
-            save_fit(store, chosen.featurizers.tabular)
-        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store))
+        store.create((stage.writes for stage in all_stages(chosen, store)), owner=chosen.catalogue)
+        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store), refit=refit)
         try:
             yield build
         finally:
@@ -114,6 +112,8 @@ def run(build: Build, *steps: Step) -> None:
     """Bring the tables of these steps up to date, stage by stage."""
     for step in steps:
         for stage in stages_of(step, build.catalogue, build.store):
+            if stage.name in build.refit:
+                stage = replace(stage, prepare=stage.refit)
             result = run_stage(
                 build.store,
                 stage,

@@ -67,7 +67,7 @@ class TabularSettings(_Strict):
 
 
 class FeaturizerSettings(_Strict):
-    """Which features are built, by name; leaving one out leaves it out of the store."""
+    """Which features are built, by name; leaving one out leaves it out of later releases."""
 
     minilm: MinilmSettings | None = None
     tabular: TabularSettings | None = None

@@ -53,6 +53,7 @@ class Stage:
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
     prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
+    refit: Callable[[Store], Stage] | None = None  # as `prepare`, with a frozen fit made anew
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
 
 
@@ -189,14 +190,17 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
         "computed_at as had_at "
         f"from {table.view} where {stage.scope}"
     )
+    # Tombstones included: a row must be newer than what hides its key.
+    rows = f"{table.view}__rows"
+    con.sql(f"create temp table newest as select {key}, max(computed_at) as had_at from {rows} group by {key}")
     state = (
         "case when h.had_hash is null then 'new' when h.had_hash <> i.input_hash or h.had_version <> $version "
         "then 'changed' when h.retry_at <= $now then 'retry' end"
     )
     con.execute(
-        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, h.had_at, "
+        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, n.had_at, "
         f"{state} as state "
-        f"from wanted i left join had h using ({key}) where {state} is not null",
+        f"from wanted i left join had h using ({key}) left join newest n using ({key}) where {state} is not null",
         {"version": stage.version, "now": now},
     )
     con.sql(f"create temp table gone as select {key}, had_at from had anti join wanted using ({key})")
@@ -286,7 +290,7 @@ def _run_chunks(
 
 def _work(url: str, stage: Stage, rows: pa.Table) -> Callable[[], ChunkResult]:
     # Only what a worker needs goes to it: `inputs` and `prepare` may be closures.
-    lean = replace(stage, inputs="", outside=None, prepare=None)
+    lean = replace(stage, inputs="", outside=None, prepare=None, refit=None)
     return Chunk(url, lean, rows)
 
 

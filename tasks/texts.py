@@ -44,7 +44,8 @@ def compose_texts(rows: pa.Table, store: Store, *, members: Members) -> pa.Table
             return {"value": document(merged), "language": "en"}
         if merged["overview"] is None:
             return {"reason": Reason.NOT_FOUND, "detail": "no source gives an overview"}
-        return {"value": merged["overview"], "language": merged["language"]}
+        # Of the text, not of the film: TMDb's files hold the English overviews of films in any language.
+        return {"value": merged["overview"], "language": "en"}
 
     return rows_table("texts", per_item(rows, ("item_id", "kind"), one))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.errors import NoSuchRelease, StoreLocked, StoreTooNew
+from storage.errors import NoSuchRelease, StoreError, StoreLocked, StoreTooNew
 from storage.lock import build_lock
 from storage.reasons import Reason
 from storage.releases import current_release, diff, find_release, kept_versions, publish, releases, retire, rollback
@@ -143,7 +143,7 @@ def test_retired_release_is_refused_by_name_and_never_current(store: Store) -> N
     first = publish(store, versions_of(store), partial=False, **FACTS)
     retire(store, first, "take-down")
     assert current_release(store) is None
-    with pytest.raises(NoSuchRelease, match="v1 was retired by a take-down; name another"):
+    with pytest.raises(NoSuchRelease, match=r"v1 was retired \(take-down\); name another"):
         find_release(store, "v1")
     with pytest.raises(NoSuchRelease, match="no release 'v9'; published: none yet"):
         find_release(store, "v9")
@@ -184,3 +184,34 @@ def test_empty_tables_can_be_read_before_anything_is_created(tmp_path: Path) -> 
     assert con.sql("select count(*) from items").fetchall() == [(0,)]
     assert con.sql("select count(*) from features_toy").fetchall() == [(0,)]
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("name", ["with space", "quote's", "ünïcode", "plus+and&"])
+def test_a_store_may_lie_in_a_folder_of_any_usual_name(tmp_path: Path, name: str) -> None:
+    store = Store(str(tmp_path / name / "store"))
+    store.create([FEATURE])
+    store.append(FEATURE, vectors(["a"], 1.0))
+    store.rewrite(FEATURE)
+    assert values(store) == {"a": 1.0}
+
+
+@pytest.mark.parametrize("url", ["/tmp/50%", "/tmp/[ab]", "ftp://host/store", "s3://", "/tmp/what?"])
+def test_a_place_that_cannot_be_opened_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="name another folder|expected a folder or s3://bucket/prefix"):
+        Store(url)
+
+
+def test_a_store_belongs_to_one_catalogue(tmp_path: Path) -> None:
+    Store(str(tmp_path / "store")).create(owner="films")
+    Store(str(tmp_path / "store")).create(owner="films")
+    with pytest.raises(StoreError, match="belongs to the catalogue 'films', not to 'music'"):
+        Store(str(tmp_path / "store")).create(owner="music")
+
+
+def test_a_release_is_current_also_when_the_clock_was_set_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    future = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(Store, "now", lambda self, name: future)
+    publish(store, versions_of(store), partial=False, **FACTS)
+    monkeypatch.undo()
+    second = publish(store, versions_of(store), partial=False, **FACTS)
+    assert current_release(store) == second

@@ -89,6 +89,16 @@ def test_fit_is_frozen_until_it_is_made_anew(tmp_path: Path) -> None:
     assert tabular_stage(SETTINGS, store).version != version
 
 
+def test_no_fit_is_frozen_over_nothing(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "empty"))
+    store.create(["features/tabular"])
+    run_stage(store, tabular_stage(SETTINGS, store), build_id="b1")
+    assert load_fit(store, SETTINGS) is None
+    write_items(store, [{"item_id": "e", "year": 1990, "attributes": {}, "genres": []}])
+    run_stage(store, tabular_stage(SETTINGS, store), build_id="b2")
+    assert load_fit(store, SETTINGS).mean[0] == 1990
+
+
 def test_settings_of_their_own_have_a_fit_of_their_own(tmp_path: Path) -> None:
     store = made(tmp_path)
     save_fit(store, SETTINGS)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,8 +64,6 @@ def test_only_changed_keys_are_computed_again(store: Store) -> None:
 
 
 def test_a_clock_set_back_hides_no_newer_row(store: Store) -> None:
-    from datetime import UTC, datetime, timedelta
-
     write_texts(store, {"a": "x", "b": "x"})
     run(store)
     rows_ = store.database().sql("from features_toy").to_arrow_table()
@@ -76,6 +75,20 @@ def test_a_clock_set_back_hides_no_newer_row(store: Store) -> None:
     write_texts(store, {"a": "xxx", "b": None})
     assert run(store).done == 1
     assert rows(store) == {"a": (3.0, None, 2)}
+
+
+def test_a_key_removed_under_a_later_clock_comes_back(store: Store) -> None:
+    write_texts(store, {"a": "x"})
+    run(store)
+    write_texts(store, {"a": None})
+    run(store)
+    at = datetime.now(UTC) + timedelta(days=1)
+    tombstones = store.database().sql("from features_toy__rows where reason = 'removed'").to_arrow_table()
+    place = tombstones.schema.get_field_index("computed_at")
+    store.append(TABLE, tombstones.set_column(place, "computed_at", pa.array([at], pa.timestamp("us", tz="UTC"))))
+    write_texts(store, {"a": "xx"})
+    run(store)
+    assert rows(store) == {"a": (2.0, None, 1)}
 
 
 def test_raised_version_computes_everything_again(store: Store) -> None:
@@ -136,8 +149,6 @@ def test_used_up_quota_ends_the_stage_as_partial_and_the_rest_waits(store: Store
 
 
 def test_waiting_longer_after_each_attempt_up_to_30_days() -> None:
-    from datetime import UTC, datetime, timedelta
-
     now = datetime.now(UTC)
     assert retry_time("unreachable", 1, now) == now + timedelta(hours=1)
     assert retry_time("unreachable", 3, now) == now + timedelta(hours=4)
@@ -154,8 +165,6 @@ def test_a_key_without_a_row_breaks_the_contract_and_commits_nothing(store: Stor
 
 
 def test_count_of_pending_matches_what_a_run_does(store: Store) -> None:
-    from datetime import UTC, datetime
-
     write_texts(store, {"a": "x", "b": "xx", "c": "x"})
     run(store)
     write_texts(store, {"b": "xxx", "c": None, "d": "x"})

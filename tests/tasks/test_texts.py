@@ -64,7 +64,7 @@ def test_an_overview_that_is_taken_back_is_not_found(tmp_path: Path) -> None:
         ("Heat", "document"): ("Title: Heat\nYear: 1995\nOverview: A heist.", "en", None),
         ("Heat", "overview"): ("A heist.", "en", None),
         ("M", "document"): ("Title: M\nYear: 1931\nOverview: Eine Stadt.", "en", None),
-        ("M", "overview"): ("Eine Stadt.", "de", None),
+        ("M", "overview"): ("Eine Stadt.", "en", None),
     }
     shelf.tmdb(heat | {"overview": ""}, fritz)
     shelf.movielens([(1, "Heat (1995)", "")], links=[(1, "", "949")])
