@@ -93,9 +93,8 @@ class Store:
                     configuration=_TABLE_PROPERTIES,
                     storage_options=self._options(),
                 )
-            self.objects.write_json(
-                _DESCRIPTION, {"schema_version": SCHEMA_VERSION, "tables": sorted({*there, *missing})}
-            )
+            described = {"schema_version": SCHEMA_VERSION, "catalogue": had or owner}
+            self.objects.write_json(_DESCRIPTION, described | {"tables": sorted({*there, *missing})})
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """The Delta table itself; for maintenance and tests. Rows are read through `database`."""

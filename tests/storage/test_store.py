@@ -197,7 +197,7 @@ def test_a_store_may_lie_in_a_folder_of_any_usual_name(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("url", ["/tmp/50%", "/tmp/[ab]", "ftp://host/store", "s3://", "/tmp/what?"])
 def test_a_place_that_cannot_be_opened_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match="name another folder|expected a folder or s3://bucket/prefix"):
+    with pytest.raises(ValueError, match=r"name another folder|expected a folder or s3://bucket/prefix"):
         Store(url)
 
 
