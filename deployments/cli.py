@@ -1,4 +1,4 @@
-"""The `mediateca` command. Nothing heavy is imported before it is needed: all but `build` answer within a second."""
+"""The `mediateca` command. Nothing heavy is imported before it is needed: an answer should not wait for torch."""
 
 import json
 import math

@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from storage.lock import build_lock
-from storage.releases import Release
+from storage.releases import Release, releases
 from storage.store import Store
 from tasks.plan import Step, all_stages, stages_of
 from tasks.prepare import ensure_world
@@ -160,8 +160,6 @@ def summary(build: Build, published: Release) -> dict[str, Any]:
 
 
 def _newest(store: Store) -> int:
-    from storage.releases import releases
-
     return max((r.number for r in releases(store)), default=0)
 
 
