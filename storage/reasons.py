@@ -13,6 +13,10 @@ class Reason(StrEnum):
     NO_WEIGHTS = "no_weights"  # the encoder's weights are not at hand
     QUOTA = "quota"  # the source's quota is used up; tried again when it is renewed
     UNREACHABLE = "unreachable"  # time-outs or 5xx after all retries
+    DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all
+    TOO_SHORT = "too_short"  # less audio than the least that is worth a window
+    TOO_LARGE = "too_large"  # refused by its size or its declared size, before decoding
+    SILENT = "silent"  # every sample is below hearing, or the Mel spectrogram has no range
     SCHEMA_DRIFT = "schema_drift"  # a response lacks a field that we need
     INTERNAL_ERROR = "internal_error"  # a fault of ours on one item; the detail names it
     REMOVED = "removed"  # a tombstone: the input is gone; the reader hides it
@@ -23,4 +27,4 @@ class Reason(StrEnum):
     BAD_VALUE = "bad_value"  # a field is not of its type or outside its range
     BAD_ENCODING = "bad_encoding"  # bytes that are not text in the file's encoding
     DUPLICATE = "duplicate"  # the same key was given before, within 16 MB of this file
-    DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all
+    NOT_MEDIA = "not_media"  # a file in a media folder that is neither audio nor a picture

@@ -254,6 +254,31 @@ _TEXTS = _table(
     Column("value", "string"),
     Column("language", "string"),  # ISO 639-1
 )
+_MEDIA = _table(
+    "keyed",
+    "media",
+    "item_id kind",
+    "audio windows and pictures: files named by their hash, and what decoding them showed",
+    _required("item_id", "string"),
+    _required("kind", "string"),  # audio_window, audio_native, image
+    Column("sha256", "string"),  # of the stored file; two items may share one
+    Column("format", "string"),  # of the stored file, its name's ending: flac, jpeg, png, webp, avif, gif, ...
+    Column("size_bytes", "int64"),
+    Column("rate_hz", "int32"),  # of the stored file
+    Column("channels", "int32"),
+    Column("offset_s", "float64"),  # where the window starts in the source, as decoded
+    Column("duration_s", "float64"),  # of the window, as decoded
+    Column("source_format", "string"),  # container/codec of what it was decoded from: mp3, ogg/vorbis, m4a/aac
+    Column("source_rate_hz", "int32"),
+    Column("source_duration_s", "float64"),  # as decoded to its end, or null where only the window was decoded
+    Column("width", "int32"),  # pixels, as stored
+    Column("height", "int32"),
+    Column("mode", "string"),  # Pillow's: RGB, L, P, CMYK, I;16, ...
+    Column("orientation", "int32"),  # EXIF, 1 to 8; null where the file does not say
+    Column("frames", "int32"),  # 1 unless animated; the first one counts
+    Column("source", "string"),
+    Column("source_url", "string"),  # where it came from; for files the path below the source's folder
+)
 _RUNS = _table(
     "log",
     "runs",
@@ -327,6 +352,7 @@ TABLES: dict[str, Table] = {
         _ITEMS,
         _USERS,
         _TEXTS,
+        _MEDIA,
         _RUNS,
         _RELEASES,
         _MODELS,

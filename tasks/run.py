@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,9 +25,15 @@ from tasks.prepare import ensure_world
 from tasks.progress import Bars
 from tasks.release import publish_release
 from tasks.settings import Catalogue, load_catalogue
-from tasks.stage import ChunkResult, Future, Stage, StageResult, last_runs, run_stage
+from tasks.stage import ChunkResult, Future, Stage, StageResult, Work, last_runs, run_stage
 
-WORKERS = os.cpu_count() or 1
+_SHARES_S = 8.0
+"""A stage with less work than this runs here: workers take about 3 s to start and import (measured 2026-11)."""
+
+
+def workers() -> int:
+    """Processes that share the work: MEDIATECA_WORKERS, or one per core."""
+    return int(os.environ.get("MEDIATECA_WORKERS") or os.cpu_count() or 1)
 
 
 @dataclass(kw_only=True)
@@ -50,9 +56,13 @@ class Build:
         """Whether a stage ended at a quota."""
         return any(r.status == "partial" for r in self.results)
 
-    def submit(self, stage: Stage, work: Callable[[], ChunkResult]) -> Future:
-        """Run one chunk as a Prefect task: in the process pool, or here if the stage holds a model or a device."""
-        place = self._in_driver if stage.runs_in == "driver" else self._in_pool
+    def submit(self, stage: Stage, work: Work, seconds: float) -> Future:
+        """Run one chunk as a Prefect task.
+
+        In the process pool; or here, if the stage holds a model or a device, or is done before workers have started.
+        """
+        small = seconds < _SHARES_S and "MEDIATECA_WORKERS" not in os.environ
+        place = self._in_driver if small or stage.runs_in == "driver" else self._in_pool
 
         # A closure: Prefect walks through every parameter of a task, and a chunk's rows are no parameter.
         # Retries and caches stay off: what is done is known from the tables.
@@ -62,15 +72,15 @@ class Build:
 
         return chunk.submit()
 
-    def _in_driver(self, work: Callable[[], ChunkResult]) -> ChunkResult:
+    def _in_driver(self, work: Work) -> ChunkResult:
         with self._driver:
             return work()
 
-    def _in_pool(self, work: Callable[[], ChunkResult]) -> ChunkResult:
+    def _in_pool(self, work: Work) -> ChunkResult:
         with self._driver:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    WORKERS, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+                    workers(), mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
                 )
         return self._pool.submit(work).result()
 
@@ -119,7 +129,7 @@ def run(build: Build, *steps: Step) -> None:
                 stage,
                 build_id=build.build_id,
                 submit=build.submit,
-                window=2 * WORKERS,
+                window=2 * workers(),
                 progress=build.progress,
                 last=build.last.get(stage.name),
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -101,13 +101,15 @@ class Future(Protocol):
         ...
 
 
-Submit = Callable[[Stage, Callable[[], ChunkResult]], Future]
+Work = Callable[[], ChunkResult]
+Submit = Callable[[Stage, Work, float], Future]
+"""Runs one chunk; the number is a guess at the seconds that all chunks of the stage take in this build."""
 
 
 class Done:
     """The plain loop: the chunk has run by the time it is submitted."""
 
-    def __init__(self, stage: Stage, work: Callable[[], ChunkResult]) -> None:
+    def __init__(self, stage: Stage, work: Work, seconds: float) -> None:
         """Run it."""
         self._result = work()
 
@@ -255,7 +257,13 @@ def run_stage(
     todo = counts["new"] + counts["changed"] + counts["retry"]
     result.status, result.skipped = "completed", counts["inputs"] - todo
     progress.begin(stage.name, todo)
-    _run_chunks(store, stage, con, result, submit, window, progress)
+    _run_chunks(
+        _chunks(con, stage),
+        lambda rows: submit(stage, _work(store.url, stage, rows), todo * stage.seconds_per_key),
+        result,
+        window,
+        progress,
+    )
     result.removed = _bury(store, stage, con)
     result.retry_at = earliest(result.retry_at, _earliest_retry(store, stage))
     for name in (stage.writes, *stage.beside, *LOGS):
@@ -267,7 +275,11 @@ def run_stage(
 
 
 def _run_chunks(
-    store: Store, stage: Stage, con: Any, result: StageResult, submit: Submit, window: int, progress: Progress
+    chunks: Iterable[pa.Table],
+    send: Callable[[pa.Table], Future],
+    result: StageResult,
+    window: int,
+    progress: Progress,
 ) -> None:
     flying: deque[Future] = deque()
 
@@ -278,8 +290,8 @@ def _run_chunks(
         if Reason.QUOTA in chunk.reasons:
             result.status = "partial"
 
-    for rows in _chunks(con, stage):
-        flying.append(submit(stage, _work(store.url, stage, rows)))
+    for rows in chunks:
+        flying.append(send(rows))
         if len(flying) >= window:
             land()
         if result.status == "partial":
@@ -288,7 +300,7 @@ def _run_chunks(
         land()
 
 
-def _work(url: str, stage: Stage, rows: pa.Table) -> Callable[[], ChunkResult]:
+def _work(url: str, stage: Stage, rows: pa.Table) -> Work:
     # Only what a worker needs goes to it: `inputs` and `prepare` may be closures.
     lean = replace(stage, inputs="", outside=None, prepare=None, refit=None)
     return Chunk(url, lean, rows)
