@@ -140,10 +140,11 @@ class Store:
             )
 
     def log(self, name: str, /, **row: Any) -> None:
-        """Add one row to a log table; columns left out are null."""
+        """Add one row to a log table, and keep its files few; for the driver. Columns left out are null."""
         schema = table_of(name).schema
         row["computed_at"] = self.now(name)
         self.append(name, pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in schema}, schema=schema))
+        self.tidy(name)
 
     def now(self, name: str) -> datetime:
         """The time for a new row of a log: now, but after its newest row, also when the clock was set back."""
@@ -240,26 +241,29 @@ class Store:
         if versions is not None:
             asked = [name for name in asked if name in versions]
         names = dict.fromkeys(beneath for name in asked for beneath in (*_BENEATH.get(name, ()), name))
-        versions = self._as_of_one_ledger(there, list(names)) if versions is None else versions
+        known = [name for name in names if name in there]
+        opened = (
+            self._as_of_one_ledger(known)
+            if versions is None
+            else {name: self.open(name, versions.get(name)) for name in known}
+        )
         for name in names:
             table = table_of(name)
-            version = versions.get(name)
-            self._rows_view(con, table, version, there=name in there)
+            self._rows_view(con, table, opened.get(name))
             con.sql(f"create view {table.view} as {_view(table)}")
             if name == "inputs":
                 con.sql("create view inputs__current as select load_id from inputs where reason is null")
         return con
 
-    def _as_of_one_ledger(self, there: list[str], names: list[str]) -> dict[str, int]:
+    def _as_of_one_ledger(self, names: list[str]) -> dict[str, DeltaTable]:
         """Newest versions that fit together: loaded rows count by the ledger, so it must not move in between."""
-        names = [name for name in names if name in there]
         while True:
-            versions = {name: self.version(name) for name in names}
-            if "inputs" not in versions or self.version("inputs") == versions["inputs"]:
-                return versions
+            opened = {name: self.open(name) for name in names}
+            if "inputs" not in opened or self.version("inputs") == opened["inputs"].version():
+                return opened
 
-    def _rows_view(self, con: Any, table: Table, version: int | None, *, there: bool) -> None:
-        delta, view = self.open(table.name, version) if there else None, f"{table.view}__rows"
+    def _rows_view(self, con: Any, table: Table, delta: DeltaTable | None) -> None:
+        view = f"{table.view}__rows"
         if delta is None or not (files := delta.file_uris()):
             con.sql(f"create view {view} as {table.empty_sql}")
         elif is_local(self.url):

@@ -27,6 +27,7 @@ from tasks.stage import Stage, rows_table
 VERSION = "1"
 _FLUSH_RECORDS = 20_000
 _FLUSH_EVENTS = 1_000_000
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def ingest_stage(catalogue: Catalogue) -> Stage:
@@ -160,7 +161,7 @@ class Loader:
 
     def _raw(self, source: str, namespace: str, load_id: str, page: Page) -> pa.Table:
         kept = [r for r in page.records if not self._is_taken(namespace, subject(r.entity, r.source_id))]
-        bodies = [json.dumps(r.payload, ensure_ascii=False, default=str).encode("utf-8", "replace") for r in kept]
+        bodies = [_JSON.encode(r.payload).encode("utf-8", "replace") for r in kept]
         n = len(kept)
         return _table(
             "raw",

@@ -14,7 +14,7 @@ from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
 from tasks.settings import Catalogue
-from tasks.stage import Stage, count_pending, is_up_to_date, last_runs, scan
+from tasks.stage import Stage, count_pending, fingerprint, is_up_to_date, last_runs, scan
 from tasks.texts import texts_stage
 
 Step = Callable[[Catalogue, Store], Sequence[Stage]]
@@ -93,7 +93,7 @@ def is_released(catalogue: Catalogue, store: Store) -> bool:
 
 
 def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
-    if stage.prepare is None and is_up_to_date(store, stage, last, now):
+    if stage.prepare is None and is_up_to_date(stage, fingerprint(store, stage), last, now):
         return _row(stage.name, up_to_date=True)
     counts = count_pending(scan(store, stage, now))
     counts.pop("inputs")

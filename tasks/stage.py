@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from storage.hashing import hash_rows
 from storage.lazy import pa
 from storage.reasons import Reason
-from storage.schemas import ATTEMPT_COLUMNS, LOGS, table_of
+from storage.schemas import ATTEMPT_COLUMNS, table_of
 from storage.store import Store, rows_of
 
 RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
@@ -166,13 +166,13 @@ def last_runs(store: Store) -> dict[str, dict[str, Any]]:
     return {row["stage"]: row for row in rows_of(rows)}
 
 
-def is_up_to_date(store: Store, stage: Stage, last: Mapping[str, Any] | None, now: datetime) -> bool:
-    """Whether the stage has nothing to do; nothing is scanned."""
+def is_up_to_date(stage: Stage, seen: str, last: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Whether the stage, whose fingerprint is `seen`, has nothing to do; nothing is scanned."""
     if last is None or last["status"] != "completed" or last["version"] != stage.version:
         return False
     if last["retry_at"] is not None and last["retry_at"] <= now:
         return False
-    return last["fingerprint"] == fingerprint(store, stage)
+    return last["fingerprint"] == seen
 
 
 # --- what is pending
@@ -249,9 +249,9 @@ def run_stage(
     if stage.prepare:
         stage = replace(stage.prepare(store), chunk_keys=stage.chunk_keys)
     result = StageResult(stage=stage.name)
-    if is_up_to_date(store, stage, last, now):
-        return result
     seen = fingerprint(store, stage)
+    if is_up_to_date(stage, seen, last, now):
+        return result
     con = scan(store, stage, now)
     counts = count_pending(con)
     todo = counts["new"] + counts["changed"] + counts["retry"]
@@ -265,8 +265,8 @@ def run_stage(
         progress,
     )
     result.removed = _bury(store, stage, con)
-    result.retry_at = earliest(result.retry_at, _earliest_retry(store, stage))
-    for name in (stage.writes, *stage.beside, *LOGS):
+    result.retry_at = earliest(result.retry_at, _earliest_retry(con, stage))
+    for name in (stage.writes, *stage.beside) if result.done + result.failed + result.removed else ():
         store.tidy(name)
     result.seconds = round(time.perf_counter() - started, 3)
     _record(store, stage, result, seen, build_id)
@@ -456,9 +456,11 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
     return n
 
 
-def _earliest_retry(store: Store, stage: Stage) -> datetime | None:
-    sql = f"select min(retry_at) from {table_of(stage.writes).view} where {stage.scope}"
-    return store.database(only=(stage.writes,)).sql(sql).fetchall()[0][0]
+def _earliest_retry(con: Any, stage: Stage) -> datetime | None:
+    """When the first of the failures is tried again that this build left as they were."""
+    key = ", ".join(table_of(stage.writes).key)
+    sql = f"select min(retry_at) from had anti join pending using ({key}) anti join gone using ({key})"
+    return con.sql(sql).fetchall()[0][0]
 
 
 def _record(store: Store, stage: Stage, result: StageResult, seen: str, build_id: str) -> None:
