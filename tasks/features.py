@@ -15,7 +15,7 @@ from storage.lazy import np, pa
 from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.settings import Catalogue, MinilmSettings, TabularSettings
+from tasks.settings import Catalogue, CatalogueError, MinilmSettings, TabularSettings, nearest
 from tasks.stage import Stage
 
 UNFITTED = "unfitted"
@@ -119,11 +119,24 @@ def save_fit(store: Store, settings: TabularSettings) -> None:
     )
 
 
+def _check_numbers(con: Any, settings: TabularSettings) -> None:
+    """A misspelt name would be a column of nothing, frozen in the fit; a number that may come later is none."""
+    there = "select distinct k from items, unnest(map_keys(attributes)) u(k) where reason is null"
+    known = {"year", "duration_ms", *(name for (name,) in con.sql(there).fetchall())}
+    for name in settings.numeric:
+        if name not in known and (meant := nearest(name, known)):
+            raise CatalogueError(
+                f"featurizers.tabular.numeric: no item has the number '{name}'; {meant}"
+                f"known: {', '.join(sorted(known))}"
+            )
+
+
 def fit_items(store: Store, settings: TabularSettings) -> Any:
     """Mean and deviation of each number over the items that have it, and every genre that two items or more have."""
     from featurizers.tabular import TabularFit
 
     con = store.database(only=("items",))
+    _check_numbers(con, settings)
     moments = [
         con.sql(
             f"select avg(x), stddev_pop(x) from (select ({_number(name)})::double as x from items where reason is null)"

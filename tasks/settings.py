@@ -116,10 +116,11 @@ class Catalogue(_Strict):
 
 def _check_name(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        raise ValueError(f"unknown {what} '{name}'; {_nearest(name, known)}known: {', '.join(sorted(known))}")
+        raise ValueError(f"unknown {what} '{name}'; {nearest(name, known)}known: {', '.join(sorted(known))}")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question for an error message: was this meant? Empty where nothing is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{near[0]}'? " if near else ""
 
@@ -163,16 +164,19 @@ def _find(name_or_path: str) -> Path:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     raise CatalogueError(
-        f"no catalogue '{name_or_path}': {_nearest(name_or_path, shipped())}shipped: {', '.join(shipped())}; "
+        f"no catalogue '{name_or_path}': {nearest(name_or_path, shipped())}shipped: {', '.join(shipped())}; "
         "or give the path of a YAML file (`mediateca init my.yaml` writes one)"
     )
 
 
-def _refuse_twice(node: yaml.Node | None, file: str) -> None:
+def _refuse_twice(node: yaml.Node | None, file: str, above: tuple[int, ...] = ()) -> None:
     """YAML would let the second of two equal keys win: a source would be lost without a word."""
+    if id(node) in above:
+        raise CatalogueError(f"{file}, line {node.start_mark.line + 1 if node else 1}: an alias of what it stands in")
+    above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            _refuse_twice(value, file)
+            _refuse_twice(value, file, above)
     if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
@@ -182,7 +186,7 @@ def _refuse_twice(node: yaml.Node | None, file: str) -> None:
                     f"{file}, line {line}: the key '{key.value}' stands in line {lines[key.value]} too; rename one"
                 )
             lines[key.value] = line
-            _refuse_twice(value, file)
+            _refuse_twice(value, file, above)
 
 
 def _resolved(value: Any, file: str, root: yaml.Node | None, where: list[str]) -> Any:
@@ -208,7 +212,7 @@ def _explain(error: Any, file: str, root: yaml.Node | None) -> str:
     place = f"{file}, line {_line(root, where)}"
     if error["type"] == "extra_forbidden":
         allowed = _allowed(where[:-1])
-        hint = _nearest(where[-1], allowed)
+        hint = nearest(where[-1], allowed)
         return f"{place}: unknown key '{where[-1]}'; {hint}allowed here: {', '.join(sorted(allowed))}"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"

@@ -12,7 +12,7 @@ from featurizers.tabular import Tabular, TabularFit
 from storage.hashing import hash_rows
 from storage.store import Store
 from tasks.features import encode_texts, fit_items, load_fit, save_fit, tabular_stage, vectors_table
-from tasks.settings import TabularSettings
+from tasks.settings import CatalogueError, TabularSettings
 from tasks.stage import rows_table, run_stage
 
 SETTINGS = TabularSettings(numeric=("year", "tempo"))
@@ -62,6 +62,11 @@ def test_fit_counts_only_what_is_there(tmp_path: Path) -> None:
     assert fit.mean == (2000.0, 120.0)
     np.testing.assert_allclose(fit.std, (np.std([1990, 2000, 2010]), 20.0))
     assert fit.genres == ("pop", "rock")  # `rare` is on one item only
+
+
+def test_a_misspelt_number_is_no_column_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"no item has the number 'temp'; did you mean 'tempo'\? known: "):
+        fit_items(made(tmp_path), TabularSettings(numeric=("year", "temp")))
 
 
 def test_numbers_that_are_missing_are_zero_and_masked() -> None:

@@ -156,6 +156,10 @@ def test_a_catalogue_without_sources_is_refused(refused) -> None:
     )
 
 
+def test_an_alias_of_itself_is_refused(refused) -> None:
+    assert "shelf.yaml, line 1: an alias of what it stands in" in refused("catalogue: &a [*a]\n")
+
+
 def test_a_second_key_of_the_same_name_would_lose_the_first(refused) -> None:
     said = refused(edited("  tmdb:\n", "  movielens:\n"))
     assert "shelf.yaml, line 7: the key 'movielens' stands in line 4 too; rename one" in said
