@@ -191,7 +191,9 @@ def entities_stage(catalogue: Catalogue) -> Stage:
         ),
         load=(
             "select source, request_key as source_id, list(entity order by entity) as names, "
-            f"list(body order by entity) as bodies from {mine} group by all"
+            # Asked here, as in `Members.rows`: else the bodies of all entities would be gathered first.
+            f"list(body order by entity) as bodies from {mine} "
+            "where (source, request_key) in (select (source, source_id) from pending) group by all"
         ),
         compute=partial(parse, connectors=connectors),
         chunk_keys=10_000,

@@ -24,6 +24,7 @@ from storage.store import Store, rows_of
 RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
 """When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
 _LONGEST_WAIT = timedelta(days=30)
+_LOAD_KEYS = 100_000  # pending keys that `load` is asked for at once
 
 if TYPE_CHECKING:
     Compute = Callable[[pa.Table, Store], pa.Table]
@@ -44,7 +45,7 @@ class Stage:
     writes: str  # the keyed table that gets a row per attempted key
     inputs: str | Callable[[Store], pa.Table]  # key columns of `writes` and `input_hash`
     compute: Compute
-    # Key columns and what `compute` needs; may name `wanted` (what `inputs` gave) and `pending` (keys to do).
+    # Key columns and what `compute` needs; may name `wanted` (what `inputs` gave) and `pending` (some keys to do).
     load: str = "select * exclude (input_hash) from wanted"
     scope: str = "true"  # SQL: which rows of `writes` are this stage's
     chunk_keys: int = 1_000  # about half a minute of work
@@ -179,7 +180,7 @@ def is_up_to_date(stage: Stage, seen: str, last: Mapping[str, Any] | None, now: 
 
 
 def scan(store: Store, stage: Stage, now: datetime) -> Any:
-    """DuckDB with `pending` (key, attempt, state, what `inputs` gave) and `gone` (keys); key columns only are read."""
+    """DuckDB with `todo` (pending keys, attempt, state) and `gone` (keys); key columns only are read."""
     con = store.database(only=(*stage.reads, stage.writes))
     if isinstance(stage.inputs, str):
         con.sql(f"create temp table wanted as {stage.inputs}")
@@ -200,8 +201,8 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
         "then 'changed' when h.retry_at <= $now then 'retry' end"
     )
     con.execute(
-        f"create temp table pending as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, n.had_at, "
-        f"{state} as state "
+        f"create temp table todo as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, n.had_at, "
+        f"{state} as state, row_number() over () as number "
         f"from wanted i left join had h using ({key}) left join newest n using ({key}) where {state} is not null",
         {"version": stage.version, "now": now},
     )
@@ -211,7 +212,7 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
 
 def count_pending(con: Any) -> dict[str, int]:
     """How many keys are new, changed, to retry, removed, and in all."""
-    states = dict(con.sql("select state, count(*) from pending group by state").fetchall())
+    states = dict(con.sql("select state, count(*) from todo group by state").fetchall())
     counts = {state: states.get(state, 0) for state in ("new", "changed", "retry")}
     counts["removed"] = con.sql("select count(*) from gone").fetchall()[0][0]
     return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0]}
@@ -326,12 +327,20 @@ class Chunk:
 
 
 def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:
+    """What `compute` gets, some chunks' keys at a time: `load` may gather much per key, and memory must not grow."""
     key = ", ".join(table_of(stage.writes).key)
     extra = "p.attempt, p.input_hash as pending_hash, p.had_at"
-    sql = f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})"
-    reader = con.sql(sql).to_arrow_reader(stage.chunk_keys)
+    most = max(_LOAD_KEYS, stage.chunk_keys)
+    for start in range(0, con.sql("select count(*) from todo").fetchall()[0][0], most):
+        these = f"select * exclude (number) from todo where number > {start} and number <= {start + most}"
+        con.sql(f"create or replace temp table pending as {these}")
+        sql = f"select l.*, {extra} from pending p join ({stage.load}) l using ({key})"
+        yield from _cut(con.sql(sql).to_arrow_reader(stage.chunk_keys), stage)
+
+
+def _cut(batches: Iterable[pa.RecordBatch], stage: Stage) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
-    for batch in reader:
+    for batch in batches:
         held.append(batch)
         while sum(b.num_rows for b in held) >= stage.chunk_keys:
             table = pa.Table.from_batches(held)
@@ -459,7 +468,7 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
 def _earliest_retry(con: Any, stage: Stage) -> datetime | None:
     """When the first of the failures is tried again that this build left as they were."""
     key = ", ".join(table_of(stage.writes).key)
-    sql = f"select min(retry_at) from had anti join pending using ({key}) anti join gone using ({key})"
+    sql = f"select min(retry_at) from had anti join todo using ({key}) anti join gone using ({key})"
     return con.sql(sql).fetchall()[0][0]
 
 
