@@ -234,7 +234,7 @@ class Store:
         import duckdb
 
         spill = tempfile.gettempdir()  # beyond the memory limit; by default it would be the current folder
-        con = duckdb.connect(config={"memory_limit": "2GB", "preserve_insertion_order": False, "temp_directory": spill})
+        con = duckdb.connect(config={"memory_limit": "1GB", "preserve_insertion_order": False, "temp_directory": spill})
         con.sql("set timezone = 'UTC'")
         there = self.tables()
         asked = [*TABLES, *there] if only is None else list(only)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from storage.errors import StoreError
 from storage.hashing import hash_rows
 from storage.lazy import pa
 from storage.reasons import Reason
@@ -417,6 +418,8 @@ def per_item(
         named = {name: row[name] for name in key}
         try:
             out.append(named | one(row))
+        except StoreError:
+            raise  # a full or read-only store is no fault of the item
         except Exception as exc:
             out.append(named | {"reason": Reason.INTERNAL_ERROR, "detail": f"{type(exc).__name__}: {exc}"[:200]})
     return out
