@@ -53,7 +53,7 @@ class Reject:
     text: str  # the row as found, cut at 500 characters
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """A piece of one input file that is read, committed and resumed as a whole."""
 
@@ -62,7 +62,7 @@ class Part:
     start: int = 0  # byte range: lines that START in [start, end)
     end: int | None = None  # None: to the end of the file
     stat: str = ""  # "size-mtime_ns": equal means unchanged, and nothing is read
-    size_bytes: int = 0
+    size_bytes: int = 0  # what reading it takes
 
     @property
     def key(self) -> str:

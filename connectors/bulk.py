@@ -94,7 +94,7 @@ class BulkFiles:
             NotFound: The file is gone, or cannot be read.
         """
         try:
-            return (self.root / file).open("rb")
+            return self._at(file).open("rb")
         except OSError as exc:
             raise self._gone(file, exc) from exc
 
@@ -175,9 +175,12 @@ class BulkFiles:
 
     def _stat(self, file: str) -> os.stat_result:
         try:
-            return (self.root / file).stat()
+            return self._at(file).stat()
         except OSError as exc:
             raise self._gone(file, exc) from exc
+
+    def _at(self, file: str) -> Path:
+        return self.root / file
 
     def _gone(self, file: str, exc: OSError) -> NotFound:
         why = exc.strerror or type(exc).__name__

@@ -6,9 +6,13 @@ from inspect import signature
 from typing import Any
 
 CONNECTORS: dict[str, str] = {
+    "hetrec": "connectors.hetrec:connect",
+    "image_folder": "connectors.image_folder:connect",
     "lastfm_1k": "connectors.lastfm_1k:connect",
     "movielens": "connectors.movielens:connect",
     "mpd": "connectors.mpd:connect",
+    "music_folder": "connectors.music_folder:connect",
+    "recbole_atomic": "connectors.recbole_atomic:connect",
     "spotify_tracks": "connectors.spotify_tracks:connect",
     "tmdb_files": "connectors.tmdb_files:connect",
 }

@@ -453,14 +453,19 @@ def init(
     spotify: Annotated[Path | None, typer.Option(help="Spotify track table (CSV).")] = None,
     mpd: Annotated[Path | None, typer.Option(help="Million Playlist Dataset: folder, slice or archive.")] = None,
     lastfm: Annotated[Path | None, typer.Option(help="Folder of the Last.fm-1K dump.")] = None,
+    music: Annotated[Path | None, typer.Option(help="Folder of recordings: MP3, FLAC, Ogg, M4A ...")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of pictures; one called like a recording belongs to it.")
+    ] = None,
 ) -> None:
     """Write a catalogue over your own files, ready to build.
 
-    Example: `mediateca init my-films.yaml --movielens ml-latest-small`
+    Example: `mediateca init my-music.yaml --music ~/Music --images ~/Covers`
     """
     from deployments.template import catalogue_text
 
     given = {"movielens": movielens, "tmdb_files": tmdb, "spotify_tracks": spotify, "mpd": mpd, "lastfm_1k": lastfm}
+    given |= {"music_folder": music, "image_folder": images}
     text = catalogue_text(path, {name: folder for name, folder in given.items() if folder})
     if path.exists():
         raise ValueError(f"{path} exists; choose another name or remove it")

@@ -3,12 +3,29 @@
 import re
 from pathlib import Path
 
+import yaml
+
 _ONLY_ADDS = {"tmdb_files": "movielens"}  # adds to the other's items when both are given
 _NUMERIC = {
     "movielens": ("year",),
     "tmdb_files": ("year", "duration_ms", "budget"),
     "spotify_tracks": ("danceability", "energy", "loudness", "acousticness", "instrumentalness", "valence", "tempo"),
     "mpd": ("duration_ms",),
+    "music_folder": ("year", "duration_ms"),
+}
+_NAMES = {"music_folder": "music", "image_folder": "images"}
+# What somebody with a folder of their own may want to change, beside what stands there.
+_MORE = {
+    "music_folder": (
+        "    items: true # every recording is an item; false: they only add to the items of the other sources",
+        "    options:",
+        "      ids: file # the files' names are names; or whose ids they are: spotify, isrc, mbid",
+    ),
+    "image_folder": (
+        "    items: true # a picture that belongs to no other item is an item of its own; false: it is left out",
+        "    options:",
+        "      ids: file # cover.jpg belongs to cover.mp3; or whose ids the names are: movielens, tmdb, imdb, spotify",
+    ),
 }
 
 
@@ -20,21 +37,48 @@ def catalogue_text(path: Path, sources: dict[str, Path]) -> str:
         sources: Connector name to its files.
 
     Raises:
-        ValueError: No source is given, files are not there, or the file's name makes no catalogue name.
+        ValueError: No source is given, files are not there or lie where a catalogue cannot name them, or the file's
+            name makes no catalogue name.
     """
     name = re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_")
     if path.suffix not in (".yaml", ".yml") or not name:
         raise ValueError(f"{path}: a catalogue is a .yaml file named after it, such as my-films.yaml")
     if not sources:
-        raise ValueError("name at least one source: --movielens, --tmdb, --spotify, --mpd or --lastfm")
+        raise ValueError(
+            "name at least one source: --movielens, --tmdb, --spotify, --mpd, --lastfm, --music or --images"
+        )
     if missing := [folder for folder in sources.values() if not folder.exists()]:
         raise ValueError(f"{missing[0]}: no such file or folder")
-    lines = [f"catalogue: {name}", "sources:"]
+    lines = [
+        "# What to build, from which files; docs/catalogues.md says what else can stand here.",
+        f"catalogue: {name}",
+        "sources: # in order of precedence",
+    ]
     for connector, folder in sources.items():
-        lines += [f"  {connector.replace('_', '-')}:", f"    connector: {connector}", f"    path: {folder.resolve()}"]
+        lines += [f"  {_NAMES.get(connector, connector.replace('_', '-'))}:", f"    connector: {connector}"]
+        lines += [f"    path: {_quoted(folder.resolve())}", *_MORE.get(connector, ())]
         if _ONLY_ADDS.get(connector) in sources:
             lines.append("    items: false # adds to MovieLens' films, makes none of its own")
+    return "\n".join([*lines, *_featurizers(sources)]) + "\n"
+
+
+def _featurizers(sources: dict[str, Path]) -> list[str]:
     numeric = list(dict.fromkeys(n for connector in sources for n in _NUMERIC.get(connector, ())))
-    lines += ["featurizers:", "  minilm: {}"]
-    lines += ["  tabular:", f"    numeric: [{', '.join(numeric)}]"] if numeric else []
-    return "\n".join(lines) + "\n"
+    lines = ["featurizers:", "  minilm: {} # vectors of what is known of an item in words"]
+    return lines + (["  tabular: # numbers and genres", f"    numeric: [{', '.join(numeric)}]"] if numeric else [])
+
+
+def _quoted(path: Path) -> str:
+    """The path as YAML reads it back, whatever it is called.
+
+    Raises:
+        ValueError: No YAML file can hold it, or a catalogue would read a part of it as a variable.
+    """
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{text!r}: the name is not UTF-8, so no catalogue can hold it; rename the folder") from exc
+    if "${" in text:
+        raise ValueError(f"{text}: a catalogue reads '${{' as the start of a variable; rename the folder")
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 20).strip()

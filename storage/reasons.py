@@ -28,3 +28,4 @@ class Reason(StrEnum):
     BAD_ENCODING = "bad_encoding"  # bytes that are not text in the file's encoding
     DUPLICATE = "duplicate"  # the same key was given before, within 16 MB of this file
     NOT_MEDIA = "not_media"  # a file in a media folder that is neither audio nor a picture
+    UNREADABLE = "unreadable"  # a file or folder that cannot be opened: no permission, a broken link, a loop

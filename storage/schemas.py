@@ -181,7 +181,7 @@ _INTERACTIONS = _table(
     _required("line", "int64"),  # file order
 )
 _DESCRIBED = (
-    Column("kind", "string"),  # track, film
+    Column("kind", "string"),  # track, film, artist, picture, other
     Column("title", "string"),
     Column("creators", "strings"),  # artists of a track, directors of a film
     Column("album", "string"),
@@ -198,11 +198,11 @@ _ENTITIES = _table(
     "keyed",
     "entities",
     "source source_id",
-    "what each source says of a track or film, in our words",
+    "what each source says of a track, film, artist or picture, in our words",
     _required("source", "string"),
     _required("source_id", "string"),
     Column("entity_id", "string"),  # digest of namespace and source_id
-    Column("ids", "strings"),  # "imdb:tt0114709", "tmdb:862", "isrc:..."
+    Column("ids", "strings"),  # "imdb:tt0114709", "tmdb:862", "isrc:...", "file:Artist/Song"
     Column("match_key", "string"),  # normalised creator and title; null where it would not identify
     *_DESCRIBED,
     Column("overview", "string"),
@@ -228,7 +228,7 @@ _ITEMS = _table(
     "keyed",
     "items",
     "item_id",
-    "one row per track or film",
+    "one row per track, film, artist or picture",
     _required("item_id", "string"),  # digest of the first source key, never a counter
     *_DESCRIBED,
 )

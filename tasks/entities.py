@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,10 +14,22 @@ from storage.hashing import entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
+from tasks.entities_media import from_hetrec, from_image, from_music, from_recbole
+from tasks.readers import (
+    as_flag,
+    as_id,
+    as_imdb,
+    as_milliseconds,
+    as_number,
+    as_positive,
+    as_text,
+    as_texts,
+    as_year,
+)
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "2"
+VERSION = "3"
 Bodies = Mapping[str, Mapping[str, Any]]  # raw entity -> payload
 Row = dict[str, Any]
 
@@ -33,7 +44,6 @@ _ARTICLE = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Los|Las|Der|Die|Das|
 # MovieLens adds other names in parentheses, up to three of them. "Frontière(s)" is one word, and "Birdman: Or (The
 # Unexpected Virtue of Ignorance)" one title.
 _ALSO_KNOWN = re.compile(r"(?<!:)(?<!\bOr)(?:\s+\([^()]*(?:\([^()]*\)[^()]*)*\))+$", re.IGNORECASE)
-_LONGEST_MS = 10 * 365 * 86_400_000  # the longest film takes 857 hours; more is a slip, and may not fit a column
 _AUDIO_FEATURES = (
     "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
     "liveness", "valence", "tempo", "time_signature",
@@ -60,8 +70,8 @@ def from_movielens(source_id: str, bodies: Bodies) -> Row:
     movie, link = bodies["movie"], bodies.get("link", {})
     title, year = film_title(movie["title"])
     genres = [g.lower() for g in (movie.get("genres") or "").split("|") if g and not g.startswith("(")]
-    imdb, tmdb = _imdb(link.get("imdbId")), _id_number(link.get("tmdbId"))
-    ids = ([f"imdb:{imdb}"] if imdb else []) + ([f"tmdb:{tmdb}"] if tmdb else [])
+    imdb, tmdb = as_imdb(link.get("imdbId")), as_id(link.get("tmdbId"))
+    ids = [f"movielens:{source_id}"] + ([f"imdb:{imdb}"] if imdb else []) + ([f"tmdb:{tmdb}"] if tmdb else [])
     return {"kind": "film", "title": title, "year": year, "genres": sorted(set(genres)), "ids": ids}
 
 
@@ -69,21 +79,21 @@ def from_tmdb(source_id: str, bodies: Bodies) -> Row:
     """A TMDb film: the API's form or the Kaggle table's, with credits where there are any."""
     film = bodies["film"]
     people = _credits(bodies.get("credits", {}))
-    imdb = _imdb(film.get("imdb_id"))
+    imdb = as_imdb(film.get("imdb_id"))
     numbers = {
-        name: _positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")
+        name: as_positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")
     }
     return {
         "kind": "film",
-        "title": _text(film.get("title")),
+        "title": as_text(film.get("title")),
         "creators": _jobs(people, "Director"),
         "actors": list(dict.fromkeys(p["name"] for p in sorted(filter(_is_cast, people), key=_billing))),
-        "year": _year(film.get("release_date")),
-        "duration_ms": _milliseconds(film.get("runtime"), 60_000),
+        "year": as_year(film.get("release_date")),
+        "duration_ms": as_milliseconds(film.get("runtime"), 60_000),
         "genres": _tmdb_genres(film),
-        "language": _text(film.get("original_language")),
-        "adult": _flag(film.get("adult")),
-        "overview": _text(film.get("overview")),
+        "language": as_text(film.get("original_language")),
+        "adult": as_flag(film.get("adult")),
+        "overview": as_text(film.get("overview")),
         "keywords": _names(film.get("keywords")),
         "attributes": {k: v for k, v in numbers.items() if v is not None},
         "ids": [f"tmdb:{source_id}"] + ([f"imdb:{imdb}"] if imdb else []),
@@ -94,18 +104,18 @@ def from_spotify_table(source_id: str, bodies: Bodies) -> Row:
     """A row of a Spotify track table, in either of the forms that circulate."""
     track = bodies["track"]
     artists = track.get("track_artist") or track.get("artists") or ""
-    genres = [g for name in ("track_genre", "playlist_genre", "playlist_subgenre") for g in _list(track.get(name))]
-    numbers = {name: _number(track.get(name)) for name in _AUDIO_FEATURES}
-    numbers["popularity"] = _number(track.get("track_popularity") or track.get("popularity"))
+    genres = [g for name in ("track_genre", "playlist_genre", "playlist_subgenre") for g in as_texts(track.get(name))]
+    numbers = {name: as_number(track.get(name)) for name in _AUDIO_FEATURES}
+    numbers["popularity"] = as_number(track.get("track_popularity") or track.get("popularity"))
     return {
         "kind": "track",
-        "title": _text(track.get("track_name")),
-        "creators": _list(artists.split(";") if "artists" in track else artists),
-        "album": _text(track.get("track_album_name") or track.get("album_name")),
-        "year": _year(track.get("track_album_release_date")),
-        "duration_ms": _milliseconds(track.get("duration_ms")),
+        "title": as_text(track.get("track_name")),
+        "creators": as_texts(artists.split(";") if "artists" in track else artists),
+        "album": as_text(track.get("track_album_name") or track.get("album_name")),
+        "year": as_year(track.get("track_album_release_date")),
+        "duration_ms": as_milliseconds(track.get("duration_ms")),
         "genres": sorted({g.lower() for g in genres}),
-        "explicit": _flag(track.get("explicit")),
+        "explicit": as_flag(track.get("explicit")),
         "attributes": {k: v for k, v in numbers.items() if v is not None},
         "ids": [f"spotify:{source_id}"],
     }
@@ -116,10 +126,10 @@ def from_mpd(source_id: str, bodies: Bodies) -> Row:
     track = bodies["track"]
     return {
         "kind": "track",
-        "title": _text(track.get("track_name")),
-        "creators": _list(track.get("artist_name")),
-        "album": _text(track.get("album_name")),
-        "duration_ms": _milliseconds(track.get("duration_ms")),
+        "title": as_text(track.get("track_name")),
+        "creators": as_texts(track.get("artist_name")),
+        "album": as_text(track.get("album_name")),
+        "duration_ms": as_milliseconds(track.get("duration_ms")),
         "ids": [f"spotify:{source_id}"],
     }
 
@@ -127,11 +137,11 @@ def from_mpd(source_id: str, bodies: Bodies) -> Row:
 def from_lastfm(source_id: str, bodies: Bodies) -> Row:
     """A track as Last.fm names it; its id is the name, so matching may join several of them."""
     track = bodies["track"]
-    mbid = _text(track.get("traid"))
+    mbid = as_text(track.get("traid"))
     return {
         "kind": "track",
-        "title": _text(track.get("traname")),
-        "creators": _list(track.get("artname")),
+        "title": as_text(track.get("traname")),
+        "creators": as_texts(track.get("artname")),
         "mbid": mbid,
         "ids": [f"mbid:{mbid}"] if mbid else [],
     }
@@ -143,8 +153,26 @@ NAMESPACES = {
     "spotify_tracks": "spotify",
     "mpd": "spotify",
     "lastfm_1k": "lastfm",
+    "hetrec": "hetrec",
 }
 """Whose ids a connector's are: two sources of one namespace mean the same thing by the same id."""
+
+
+def namespace_of(source: str, connector: str) -> str:
+    """Whose ids a source's are; paths and the numbers of RecBole's data sets mean something in their source alone.
+
+    >>> namespace_of("ml", "movielens"), namespace_of("mine", "music_folder")
+    ('movielens', 'music_folder.mine')
+    """
+    return NAMESPACES.get(connector, f"{connector}.{source}")
+
+
+def is_of_source(entity_id_: str, source: str, source_id: str) -> bool:
+    """Whether the entity is one whose id counts in its source alone, not one that other sources may have too."""
+    return any(
+        entity_id_ == entity_id(namespace_of(source, name), source_id) for name in DESCRIBING.keys() - NAMESPACES
+    )
+
 
 # Raw entities that describe an item: the one that must be there, then those that add to it.
 DESCRIBING: dict[str, tuple[str, ...]] = {
@@ -153,6 +181,10 @@ DESCRIBING: dict[str, tuple[str, ...]] = {
     "spotify_tracks": ("track",),
     "mpd": ("track",),
     "lastfm_1k": ("track",),
+    "hetrec": ("artist",),
+    "recbole_atomic": ("item",),
+    "music_folder": ("track", "audio"),
+    "image_folder": ("image",),
 }
 DESCRIPTIONS = frozenset(name for names in DESCRIBING.values() for name in names)
 _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
@@ -161,6 +193,10 @@ _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
     "spotify_tracks": from_spotify_table,
     "mpd": from_mpd,
     "lastfm_1k": from_lastfm,
+    "hetrec": from_hetrec,
+    "recbole_atomic": from_recbole,
+    "music_folder": from_music,
+    "image_folder": from_image,
 }
 
 
@@ -217,60 +253,13 @@ def _one(connectors: Mapping[str, str], row: Row) -> Row:
         return {"reason": Reason.SCHEMA_DRIFT, "detail": "no title"}
     name = match_key(said.get("creators") or [], said["title"])
     key = f"{said['kind']}|{name}" if name else None
-    return said | {"entity_id": entity_id(NAMESPACES[connector], row["source_id"]), "match_key": key}
+    namespace = namespace_of(row["source"], connector)
+    if connector == "recbole_atomic":  # so that posters can be named by its ids
+        said["ids"] = [f"{namespace}:{row['source_id']}"]
+    return said | {"entity_id": entity_id(namespace, row["source_id"]), "match_key": key}
 
 
 # --- small readers of fields as found
-
-
-def _text(value: Any) -> str | None:
-    text = str(value).strip() if value is not None else ""
-    return text or None
-
-
-def _list(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [text for text in map(_text, values) if text]
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value) if value not in (None, "") else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _positive(value: Any) -> float | None:
-    """A number above 0: TMDb writes 0 for unknown budgets, revenues and running times."""
-    number = _number(value)
-    return number if number and number > 0 else None
-
-
-def _milliseconds(value: Any, unit_ms: int = 1) -> int | None:
-    number = _positive(value)
-    return int(number * unit_ms) if number and number * unit_ms <= _LONGEST_MS else None
-
-
-def _id_number(value: Any) -> int | None:
-    """A whole number above 0, also as pandas writes one in a column with gaps: "862.0"."""
-    found = re.fullmatch(r"0*([1-9][0-9]{0,17})(?:\.0)?", str(value or "").strip())
-    return int(found[1]) if found else None
-
-
-def _imdb(value: Any) -> str | None:
-    """IMDb's id of a film as IMDb writes it: with seven digits or more."""
-    number = _id_number(str(value or "").strip().removeprefix("tt"))
-    return f"tt{number:07d}" if number else None
-
-
-def _flag(value: Any) -> bool | None:
-    return {"true": True, "false": False}.get(str(value).strip().lower())
-
-
-def _year(date: Any) -> int | None:
-    found = re.match(r"(\d{4})(?:\D|$)", str(date or ""))
-    return int(found[1]) or None if found else None
 
 
 def _names(value: Any) -> list[str]:
@@ -278,11 +267,11 @@ def _names(value: Any) -> list[str]:
     if isinstance(value, Mapping):
         value = value.get("keywords") or value.get("names")
     values = value if isinstance(value, list) else []
-    return _list([v.get("name") for v in values if isinstance(v, Mapping)])
+    return as_texts([v.get("name") for v in values if isinstance(v, Mapping)])
 
 
 def _tmdb_genres(film: Mapping[str, Any]) -> list[str]:
-    ids = map(_id_number, _list(film.get("genre_ids")))
+    ids = map(as_id, as_texts(film.get("genre_ids")))
     return sorted(
         {name.lower() for name in _names(film.get("genres"))} | {TMDB_GENRES[i] for i in ids if i in TMDB_GENRES}
     )
@@ -296,7 +285,7 @@ def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _people(found: Any) -> list[dict[str, Any]]:
     people = [p for p in found if isinstance(p, Mapping)] if isinstance(found, list) else []
-    return [{**p, "name": name} for p in people if (name := _text(p.get("name")))]
+    return [{**p, "name": name} for p in people if (name := as_text(p.get("name")))]
 
 
 def _is_cast(person: Mapping[str, Any]) -> bool:
@@ -304,7 +293,7 @@ def _is_cast(person: Mapping[str, Any]) -> bool:
 
 
 def _billing(person: Mapping[str, Any]) -> tuple[float, str]:
-    order = _number(person.get("cast_order"))
+    order = as_number(person.get("cast_order"))
     return (10_000 if order is None else order, person["name"])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ from storage.hashing import digest, digest_of, entity_id
 from storage.lazy import pa
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.entities import NAMESPACES, subject
+from tasks.entities import namespace_of, subject
 from tasks.settings import Catalogue, SourceSettings
 from tasks.stage import Stage, rows_table
 
@@ -59,14 +60,22 @@ def open_source(settings: SourceSettings) -> BulkConnector:
 
 def stat_of(sources: dict[str, SourceSettings]) -> str:
     """Fingerprint of all input files from names, sizes and times alone."""
-    return digest_of(
-        [[name, p.entity, p.key, _stat(s, p)] for name, s in sources.items() for p in open_source(s).parts()]
-    )
+    hasher = blake2b(digest_size=8)  # fed part by part: a folder of music has a million
+    for name, settings in sources.items():
+        place = _place(settings)
+        for part in open_source(settings).parts():
+            hasher.update(f"{name}\0{part.entity}\0{part.key}\0{part.stat}-{place}\n".encode())
+    return hasher.hexdigest()
 
 
-def _stat(settings: SourceSettings, part: Part) -> str:
-    """Size and time, and where: another folder may hold another file of the same size and time."""
-    return f"{part.stat}-{digest_of(str(Path(settings.path).resolve()))[:8]}"
+def _place(settings: SourceSettings) -> str:
+    """Where the files lie, and how they are read: another folder may hold another file of the same size and time."""
+    return digest_of(str(Path(settings.path).resolve()))[:8] + _options(settings)
+
+
+def _options(settings: SourceSettings) -> str:
+    """Digest of the connector's options, with which the same bytes say something else; "" without any."""
+    return f"-{digest_of(settings.options)[:8]}" if settings.options else ""
 
 
 def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
@@ -75,21 +84,21 @@ def list_parts(sources: dict[str, SourceSettings], store: Store) -> pa.Table:
         store.database(only=("inputs",)).sql("select source, entity, part, stat, input_hash from inputs").fetchall()
     )
     known = {(source, entity, part): (stat, hash_) for source, entity, part, stat, hash_ in ledger}
-    rows: list[dict[str, Any]] = []
+    columns: dict[str, list[Any]] = {name: [] for name in _LISTED}
     for name, settings in sources.items():
-        connector = open_source(settings)
+        connector, place, options = open_source(settings), _place(settings), _options(settings)
         for part in connector.parts():
-            stat, hash_ = known.get((name, part.entity, part.key), ("", 0))
-            if stat != _stat(settings, part):
-                hash_ = digest(connector.digest(part).encode())
-            said = {"source": name, "part": part.key, "input_hash": hash_, "stat": _stat(settings, part)}
-            rows.append(_columns_of(part) | said)
-    names = ("source", "entity", "part", "file", "start", "end", "stat", "size_bytes", "input_hash")
-    return pa.table(
-        {n: pa.array([row[n] for row in rows], pa.int64() if n in _NUMBERS else pa.string()) for n in names}
-    )
+            had, hash_ = known.get((name, part.entity, part.key), ("", 0))
+            stat = f"{part.stat}-{place}"
+            if had != stat:
+                hash_ = digest(f"{connector.digest(part)}{options}".encode())
+            said = _columns_of(part) | {"source": name, "part": part.key, "input_hash": hash_, "stat": stat}
+            for column, values in columns.items():
+                values.append(said[column])
+    return pa.table({n: pa.array(v, pa.int64() if n in _NUMBERS else pa.string()) for n, v in columns.items()})
 
 
+_LISTED = ("source", "entity", "part", "file", "start", "end", "stat", "size_bytes", "input_hash")
 _NUMBERS = ("start", "end", "size_bytes", "input_hash")
 
 
@@ -107,7 +116,7 @@ def load_parts(rows: pa.Table, store: Store, *, sources: dict[str, SourceSetting
         connector = open_source(settings)
         try:
             pages = connector.pages(part.entity, keys=(part,))
-            counts = loader.load(row["source"], NAMESPACES[settings.connector], pages)
+            counts = loader.load(row["source"], namespace_of(row["source"], settings.connector), pages)
         finally:
             connector.close()
         done.append({name: row[name] for name in ("source", "entity", "part", "file", "size_bytes", "stat")} | counts)

@@ -15,7 +15,7 @@ from storage.hashing import digest_of
 from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
-from tasks.entities import NAMESPACES
+from tasks.entities import namespace_of
 from tasks.settings import Catalogue
 from tasks.stage import Stage
 
@@ -28,7 +28,8 @@ _NAMED_BY_TITLE = ("lastfm",)
 def links_stage(catalogue: Catalogue) -> Stage:
     """`entities` to `links`; ids survive re-runs, merges are aliases and can be undone with `separate:`."""
     sources = [
-        (rank, name, NAMESPACES[s.connector], s.items) for rank, (name, s) in enumerate(catalogue.sources.items())
+        (rank, name, namespace_of(name, s.connector), s.items)
+        for rank, (name, s) in enumerate(catalogue.sources.items())
     ]
     return Stage(
         name="links",
@@ -109,6 +110,12 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
         f"({named} or not exists (from member m where m.item = t.item and m.namespace = '{namespace}')) "
         "and t.item not in (select entity_id from e where alone)"
     )
+    # Two folders may each have an `01.mp3`: by its place a picture finds a recording, never a recording another one.
+    kindred = namespace.split(".")[0] + "."
+    placed = (
+        "(not starts_with(t.id, 'file:') or "
+        f"not exists (from member m where m.item = t.item and starts_with(m.namespace, '{kindred}')))"
+    )
     con.execute("create or replace temp table here as select * from e where source = ?", [source])
     con.sql(f"""
         create or replace temp table found as
@@ -120,7 +127,7 @@ def _join_or_become(con: Any, rank: int, source: str, namespace: str) -> None:
             select h.entity_id, arg_min(t.item, (t.id, t.item)) as item, split_part(min(t.id), ':', 1) as method,
                    min(t.id) as evidence, 2 as step
             from here h, unnest(h.ids) u(id) join item_id_of t on t.id = u.id
-            where not h.alone and {free} group by h.entity_id),
+            where not h.alone and {free} and {placed} group by h.entity_id),
         by_name as (
             select h.entity_id, min(t.item) as item, 'title_creator' as method, h.match_key as evidence, 3 as step
             from here h join item_key_of t using (match_key)

@@ -7,7 +7,7 @@ from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
 from storage.store import Store
-from tasks.entities import DESCRIPTIONS
+from tasks.entities import DESCRIPTIONS, is_of_source
 
 
 def compact(store: Store) -> list[str]:
@@ -100,17 +100,26 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
-    # Of `raw` every load and source of the namespace. By digest: the ids of some sources are names, and commit logs
-    # keep the predicates of deletions.
-    sql = (
-        "with keys as (select distinct r.entity, r.request_key from raw__rows r "
+    # Of `raw` every load and source of the namespace; where ids count in one source alone, of that source. By digest:
+    # the ids of some sources are names, and commit logs keep the predicates of deletions.
+    con = store.database(only=("raw", "entities"))
+    told = con.sql(
+        "select distinct r.source, r.entity, r.request_key, e.entity_id from raw__rows r "
         "join entities__rows e on e.source = r.source and e.source_id = r.request_key "
-        f"where e.entity_id in ({_quoted(entities)}) and r.entity in ({_quoted(sorted(DESCRIPTIONS))})) "
-        "select distinct value_hash from raw__rows semi join keys using (entity, request_key) "
+        f"where e.entity_id in ({_quoted(entities)}) and r.entity in ({_quoted(sorted(DESCRIPTIONS))})"
+    ).fetchall()
+    con.sql("create temp table keys (source varchar, entity varchar, request_key varchar)")
+    for source, entity, key, id_ in told:
+        con.execute(
+            "insert into keys values (?, ?, ?)", [source if is_of_source(id_, source, key) else None, entity, key]
+        )
+    sql = (
+        "select distinct r.value_hash from raw__rows r join keys k using (entity, request_key) "
+        "where coalesce(k.source, r.source) = r.source "
         "union select distinct r.value_hash from raw__rows r join keys k "
-        "on r.entity = 'tag' and k.entity = 'movie' and split_part(r.request_key, '/', 2) = k.request_key"
+        "on r.entity = 'tag' and k.entity in ('movie', 'artist') and split_part(r.request_key, '/', 2) = k.request_key"
     )
-    hashes = store.database(only=("raw", "entities")).sql(sql).fetchall()
+    hashes = con.sql(sql).fetchall()
     return where | ({"raw": f"value_hash in ({', '.join(str(h) for (h,) in hashes)})"} if hashes else {})
 
 

@@ -9,9 +9,11 @@ import zipfile
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +56,16 @@ def _parquet():
     return buffer.getvalue()
 
 
+def sound(container):
+    """A tenth of a second with a title in its tags, where the format has any."""
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", 8_000, 1, format=container) as file:
+        if container != "WAV":
+            file.title = "A Title"
+        file.write(np.zeros(800))
+    return buffer.getvalue()
+
+
 SOURCES: dict[str, dict[str, bytes]] = {
     "movielens": {
         "movies.csv": b'movieId,title,genres\n1,"A, ""b""",x\n2,B,y\n',
@@ -73,6 +85,20 @@ SOURCES: dict[str, dict[str, bytes]] = {
         b"danceability,key\n" + SONG.encode() * 2
     },
     "mpd": {SLICE: _slice(), "a.tar.gz": _tar(), "b.zip": _zip()},
+    "hetrec": {
+        "artists.dat": b"id\tname\turl\tpictureURL\n1\tA\tx\ty\n2\tB\t\t\n",
+        "user_artists.dat": b"userID\tartistID\tweight\r\n2\t1\t13883\r\n2\t2\t1\r\n",
+        "user_taggedartists.dat": b"2\t1\t13\t1\t4\t2009\r\n",
+        "tags.dat": b"tagID\ttagValue\r\n1\tmetal\r\n",
+        "user_friends.dat": b"userID\tfriendID\n2\t275\n",
+    },
+    "recbole_atomic": {
+        "a.inter": b"user_id:token\titem_id:token\trating:float\ttimestamp:float\nu\ti\t3\t881250949\nu\tj\t2\t1\n",
+        "a.item": b"item_id:token\tmovie_title:token_seq\tprice:float\ni\tToy Story\t1.5\nj\tHeat\t\n",
+        "a.user": b"user_id:token\tage:token\nu\t24\n",
+    },
+    "music_folder": {"a.wav": sound("WAV"), "b.ogg": sound("OGG"), "c.flac": sound("FLAC"), "d.mp3": sound("MP3")},
+    "image_folder": {"a.png": b"\x89PNG", "b.JPG": b"\xff\xd8"},
     "lastfm_1k": {
         LASTFM: b"u\t2009-05-04T23:08:57Z\t\tA\t\tT\nu\t2009-05-04T23:09:57Z\tx\tA\ty\tT\n",
         "userid-profile.tsv": b"#id\tgender\tage\tcountry\tregistered\nu\tm\t\tJapan\tAug 13, 2006\n",
@@ -84,6 +110,10 @@ GROWTH = {
     "tmdb_files": ("film", "films.jsonl", b'{"id": 7, "title": "C"}\n'),
     "spotify_tracks": ("track", "songs.csv", SONG.encode()),
     "mpd": ("playlist", SLICE, b" "),
+    "hetrec": ("play", "user_artists.dat", b"3\t1\t5\n"),
+    "recbole_atomic": ("inter", "a.inter", b"v\ti\t3\t881250949\n"),
+    "music_folder": ("file", "a.wav", b"\x00"),
+    "image_folder": ("file", "a.png", b"\x00"),
     "lastfm_1k": ("play", LASTFM, b"u\t2009-05-04T23:08:57Z\t\tA\t\tU\n"),
 }
 EVERY = pytest.mark.parametrize("name", sorted(registry.CONNECTORS))
@@ -235,8 +265,8 @@ def test_listing_parts_reads_no_more_than_a_header_or_a_directory(name, tmp_path
     )
     monkeypatch.setattr(builtins, "open", lambda *args, **kwargs: pytest.fail("opened a file"))
     connector.parts()
-    allowed = {"movielens": set(), "mpd": {"b.zip"}, "lastfm_1k": set(), "spotify_tracks": set()}
-    assert set(opened) <= allowed.get(name, {"movies.csv", "credits.csv"})
+    allowed = {"mpd": {"b.zip"}, "tmdb_files": {"movies.csv", "credits.csv"}}
+    assert set(opened) <= allowed.get(name, set())
 
 
 @EVERY
@@ -330,10 +360,14 @@ def test_garbage_ends_in_refusals_never_in_another_error(name, file, tmp_path, r
         ("tmdb_files", "film", "films.jsonl"),
         ("spotify_tracks", "track", "songs.csv"),
         ("lastfm_1k", "play", LASTFM),
+        ("hetrec", "play", "user_artists.dat"),
+        ("hetrec", "artist", "artists.dat"),
+        ("recbole_atomic", "inter", "a.inter"),
+        ("recbole_atomic", "item", "a.item"),
     ],
 )
 def test_good_and_refused_rows_make_up_the_file(name, entity, file, tmp_path, read):
-    if name == "movielens":
+    if name in ("movielens", "hetrec"):
         lay(tmp_path, name)
     good = SOURCES[name][file].splitlines(keepends=True)
     bad = [b"cut\n", b"\n", b"\xff\xfe\n", b"\x00\n", b"a,b,c\n"]

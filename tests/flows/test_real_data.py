@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.store import Store
+from tasks.media_sources import media_path, media_roots, wanted_media
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
 from tasks.settings import Catalogue, load_catalogue
@@ -43,7 +44,16 @@ def test_films(real_data: Path) -> None:
     assert one(store, "select count(*) from texts where kind = 'document' and value is not null") == 9_742
     assert one(store, "select count(*) from features_tabular") == 9_742
     assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
-    assert one(store, "select count(*) from quarantine") == 0
+    refused = store.database().sql("select source, file, reason from quarantine order by 2").fetchall()
+    assert refused == [("posters", name, "not_media") for name in ("README.md", "manifest.csv")]
+    posters = wanted_media(catalogue, "image")
+    found = store.database().sql(posters).fetchall()
+    roots = media_roots(catalogue, "image")
+    assert len(found) == len({file for _, _, file, _ in found}) == 1_000
+    assert all(media_path(roots, source, file).is_file() for _, source, file, _ in found)
+    overviews = "select item_id from texts where kind = 'overview' and value is not null"
+    whole = f"select count(distinct item_id) from interactions join ({posters}) p using (item_id)"
+    assert one(store, f"{whole} where item_id in ({overviews})") >= 784
     film = store.database().sql("select * from items where title = 'The Godfather'").to_arrow_table().to_pylist()[0]
     assert (film["year"], film["creators"], film["language"]) == (1972, ["Francis Ford Coppola"], "en")
     assert all(row["up_to_date"] for row in make_plan(catalogue, store))
@@ -62,15 +72,41 @@ def test_dirty_copy_of_the_ratings(real_data: Path) -> None:
 
 def test_music(real_data: Path) -> None:
     store = build(without_encoder("music"))
-    con = store.database()
+    con, audio = store.database(), wanted_media(load_catalogue("music"), "audio")
+    assert one(store, f"select count(*) from ({audio})") == 36
     counted = dict(con.sql("select source, count(*) from interactions group by 1").fetchall())
     assert counted == {"spotify-songs": 32_828, "mpd": 226_518, "mpd-full-fields": 1_448, "lastfm-1k": 5_000}
     assert one(store, "select count(distinct user_id) from interactions where source = 'mpd'") == 2_316
     entities = dict(con.sql("select source, count(*) from entities where reason is null group by 1").fetchall())
     assert (entities["spotify-songs"], entities["mpd"]) == (28_352, 93_660)
     assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
-    assert one(store, "select count(*) from items where title is null or len(creators) = 0") == 0
+    assert one(store, "select count(*) from items where title is null") == 0
+    nameless = "select count(*) from items where len(creators) = 0"
+    assert one(store, nameless) == one(store, f"{nameless} and item_id in (select item_id from ({audio}))") == 25
     # A Spotify id is one item in whichever sources it stands.
     twice = "select entity_id from links where state = 'accepted' group by 1 having count(distinct item_id) > 1"
     assert con.sql(twice).fetchall() == []
     assert one(store, "select count(*) from links where source = 'lastfm-1k' and method = 'title_creator'") >= 40
+
+
+def test_hetrec_and_movielens_100k_and_awkward_folders(real_data: Path) -> None:
+    sources: dict[str, dict[str, object]] = {
+        "hetrec": {"connector": "hetrec", "path": "lastfm-hetrec"},
+        "ml-100k": {"connector": "recbole_atomic", "path": "movielens-100k", "options": {"kind": "film"}},
+        "audio-awkward": {"connector": "music_folder", "path": "audio-awkward"},
+        "images-awkward": {"connector": "image_folder", "path": "images-awkward"},
+    }
+    given = {name: source | {"path": str(real_data / str(source["path"]))} for name, source in sources.items()}
+    store = build(Catalogue.model_validate({"catalogue": "others", "sources": given}))
+    con = store.database()
+    rows = con.sql("select source, kind, count(*), count(distinct user_id) from interactions group by all order by 1")
+    assert rows.fetchall() == [("hetrec", "play", 92_834, 1_892), ("ml-100k", "rating", 100_000, 943)]
+    kinds = dict(con.sql("select kind, count(*) from items group by 1").fetchall())
+    assert (kinds["artist"], kinds["film"]) == (17_632, 1_682)
+    assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
+    assert one(store, "select count(*) from users where gender is not null") == 943
+    for name in ("audio-awkward", "images-awkward"):
+        files = sum(path.is_file() for path in (real_data / name).rglob("*"))
+        taken = f"select source_id from links where source = '{name}' and state = 'accepted'"
+        refused = f"select file from quarantine where source = '{name}'"
+        assert one(store, f"select count(*) from ({taken} union all {refused})") == files

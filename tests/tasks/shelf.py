@@ -23,12 +23,17 @@ TMDB = {"connector": "tmdb_files", "path": "tmdb", "items": False}
 SPOTIFY = {"connector": "spotify_tracks", "path": "spotify"}
 MPD = {"connector": "mpd", "path": "mpd"}
 LASTFM = {"connector": "lastfm_1k", "path": "lastfm"}
+MUSIC = {"connector": "music_folder", "path": "music"}
+IMAGES = {"connector": "image_folder", "path": "images"}
 SOURCES: dict[str, dict[str, Any]] = {
     "movielens": MOVIELENS,
     "tmdb": TMDB,
     "spotify": SPOTIFY,
     "mpd": MPD,
     "lastfm": LASTFM,
+    "music": MUSIC,
+    "more-music": MUSIC | {"path": "more"},
+    "images": IMAGES,
 }
 _TRACK = {
     "track_id": "", "track_name": "", "track_artist": "", "track_popularity": "50", "track_album_name": "An Album",

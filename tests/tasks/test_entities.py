@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from storage.hashing import entity_id
 from storage.store import Store
-from tasks.entities import NAMESPACES, film_title, parse, subject
+from tasks.entities import DESCRIBING, film_title, namespace_of, parse, subject
 from tests.tasks.shelf import Shelf, track_id
 
-CONNECTORS = {name: name for name in NAMESPACES}
+CONNECTORS = {name: name for name in DESCRIBING}
 
 
 def said(source: str, source_id: str = "1", **bodies: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_any_text_has_a_title_and_at_most_a_year(text: str) -> None:
 def test_a_film_has_its_genres_in_lower_case_and_the_ids_of_its_link() -> None:
     movie = {"movieId": "1", "title": "Toy Story (1995)", "genres": "Comedy|Adventure|Comedy"}
     row = said("movielens", movie=movie, link={"imdbId": "0114709", "tmdbId": "862"})
-    assert (row["genres"], row["ids"]) == (["adventure", "comedy"], ["imdb:tt0114709", "tmdb:862"])
+    assert (row["genres"], row["ids"]) == (["adventure", "comedy"], ["movielens:1", "imdb:tt0114709", "tmdb:862"])
     assert (row["kind"], row["entity_id"], row["match_key"]) == ("film", entity_id("movielens", "1"), None)
 
 
@@ -105,7 +105,7 @@ def test_no_genres_listed_are_none(genres: str) -> None:
 )
 def test_a_link_that_cannot_be_read_costs_the_link_and_not_the_film(imdb: str, tmdb: str, ids: list[str]) -> None:
     row = said("movielens", movie={"title": "A (1999)", "genres": ""}, link={"imdbId": imdb, "tmdbId": tmdb})
-    assert (row["title"], row["ids"], row["reason"]) == ("A", ids, None)
+    assert (row["title"], row["ids"], row["reason"]) == ("A", ["movielens:1", *ids], None)
 
 
 # --- TMDb
@@ -275,6 +275,88 @@ def test_one_broken_payload_leaves_its_neighbours() -> None:
 
 def test_a_raw_record_speaks_of_an_item_or_of_none() -> None:
     assert subject("movie", "1") == subject("link", "1") == subject("tag", "15/1/7") == "1"
+    assert subject("audio", "a.mp3") == subject("image", "a.mp3") == subject("artist", "a.mp3") == "a.mp3"
+    assert subject("tag", "2/51/7") == "51"
+    assert subject("friend", "2/275") is None
     assert subject("track", "Bo/_/Luna") == "Bo/_/Luna"
     assert subject("user", "1") is None
     assert subject("playlist", "1") is None
+
+
+# --- recordings and pictures of one's own, and data sets of other fields
+
+
+def recording(file: str, **tags: Any) -> dict[str, Any]:
+    return said("music_folder", file, track={"file": file, "size_bytes": 1, "ids": [f"file:{file}"], **tags})
+
+
+@pytest.mark.parametrize(
+    ("file", "title", "creators"),
+    [
+        ("Ann - Blue.mp3", "Blue", ["Ann"]),
+        ("sub - x/Ann - Blue.mp3", "Blue", ["Ann"]),
+        ("01 - Ann - Blue.mp3", "01 - Ann - Blue", []),
+        ("Ann-Blue.mp3", "Ann-Blue", []),
+        (" - Blue.mp3", "- Blue", []),
+        ("two%0Alines%09here.mp3", "two lines here", []),
+        ("50%25 off.mp3", "50% off", []),
+        ("not utf-8 %FF.mp3", "not utf-8 \ufffd", []),
+        (" .mp3", " .mp3", []),
+    ],
+)
+def test_a_recording_without_tags_is_called_by_its_name(file: str, title: str, creators: list[str]) -> None:
+    row = recording(file)
+    assert (row["title"], row["creators"], row["kind"], row["reason"]) == (title, creators, "track", None)
+
+
+def test_tags_count_before_the_name_and_what_is_no_id_is_none() -> None:
+    mbid = "0b5e4c4e-6f1a-4c0f-8a3b-3f2a1d9c7e55"
+    tags = {
+        "title": [" ", "Luna\nNova"],
+        "artist": ["Bo", "Al"],
+        "album": ["A"],
+        "date": ["2001-05-04"],
+        "genre": ["Pop"],
+    }
+    row = recording("Ann - Blue.mp3", duration_s=1.5, isrc=["gb-aye-06-01498"], musicbrainz_trackid=[mbid], **tags)
+    assert (row["title"], row["creators"], row["album"], row["year"]) == ("Luna Nova", ["Bo", "Al"], "A", 2001)
+    assert (row["duration_ms"], row["genres"], row["match_key"]) == (1_500, ["pop"], "track|bo|luna nova")
+    assert row["ids"] == ["file:Ann - Blue.mp3", "isrc:GBAYE0601498", f"mbid:{mbid}"]
+    junk = recording("a.mp3", isrc=["0"], musicbrainz_trackid=["none"], duration_s=0, date=["soon"])
+    assert (junk["isrc"], junk["mbid"], junk["duration_ms"], junk["year"]) == (None, None, None, None)
+    assert junk["ids"] == ["file:a.mp3"]
+
+
+def test_a_title_without_an_artist_takes_none_from_the_name() -> None:
+    assert recording("Ann - Blue.mp3", title=["Luna"])["creators"] == []
+
+
+def test_a_picture_is_called_by_its_name_and_matches_no_other_by_it() -> None:
+    row = said("image_folder", "x/862.jpg", image={"file": "x/862.jpg", "ids": ["movielens:862"]})
+    assert (row["kind"], row["title"], row["ids"], row["match_key"]) == ("picture", "862", ["movielens:862"], None)
+
+
+def test_an_item_of_recbole_is_read_by_common_names() -> None:
+    fields = {"movie_title": ["Toy", "Story"], "release_year": "1995", "class": ["Comedy", "Animation"], "price": 1.5}
+    row = said("recbole_atomic", item={"kind": "film", "fields": fields})
+    assert (row["kind"], row["title"], row["year"], row["genres"]) == (
+        "film",
+        "Toy Story",
+        1995,
+        ["animation", "comedy"],
+    )
+    assert (row["attributes"], row["ids"]) == ([("price", 1.5)], ["recbole_atomic.recbole_atomic:1"])
+    artist = said("recbole_atomic", item={"kind": "artist", "fields": {"artist_name": "Ann", "price": None}})
+    assert (artist["title"], artist["creators"]) == ("Ann", [])
+    assert said("recbole_atomic", item={"kind": "film", "fields": {}})["reason"] == "schema_drift"
+
+
+def test_an_artist_of_hetrec_is_called_by_its_name() -> None:
+    row = said("hetrec", "51", artist={"id": "51", "name": "Duran Duran"})
+    assert (row["kind"], row["title"], row["entity_id"]) == ("artist", "Duran Duran", entity_id("hetrec", "51"))
+
+
+def test_ids_of_folders_and_of_recbole_count_in_their_source_alone() -> None:
+    assert namespace_of("a", "mpd") == namespace_of("b", "spotify_tracks") == "spotify"
+    assert namespace_of("a", "music_folder") != namespace_of("b", "music_folder")
+    assert namespace_of("a", "recbole_atomic") != namespace_of("b", "recbole_atomic")

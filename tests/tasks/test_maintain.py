@@ -194,3 +194,15 @@ def test_files_of_today_outlive_a_nightly_vacuum(tmp_path: Path) -> None:
     assert compact(shelf.store) == []
     shelf.run(until="items")
     assert {result.status for result in shelf.results.values()} == {"up_to_date"}
+
+
+def test_of_two_folders_with_a_file_of_one_name_only_the_one_named_is_taken_down(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "music", "more-music")
+    shelf.write("music/01.mp3", SECRET)
+    shelf.write("more/01.mp3", "wanted")
+    shelf.build()
+    unwanted = shelf.linked()["music:01.mp3"]
+    take_down(shelf.store, [unwanted])
+    shelf.build()
+    assert shelf.members() == {frozenset({"more-music:01.mp3"})}
+    assert shelf.sql("select distinct source from raw") == ["more-music"]

@@ -132,7 +132,7 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
 
 def test_a_connector_that_does_not_exist_is_told_before_anything_runs(refused) -> None:
     said = refused(edited("connector: movielens", "connector: movielense"))
-    assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: lastfm_1k, movielens" in said
+    assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: hetrec, image_folder" in said
 
 
 def test_a_field_that_items_do_not_have_is_told(refused) -> None:
