@@ -13,11 +13,12 @@ Without them (any other reader) a clip is 24-bit and clipped; with them (`decode
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import TYPE_CHECKING
 
 from featurizers.errors import MediaError
-from featurizers.spectrum import N_FFT, mel_power
+from featurizers.spectrum import AMIN, N_FFT, TOP_DB, mel_power
 from storage.lazy import np
 from storage.reasons import Reason
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # Of soundfile's 0 to 1. A 30 s window: level 0 9.3 ms and 1,541 kB, 0.5 11.4 ms and 1,525 kB, 1.0 26 ms and 1,514 kB.
 _LEVEL = 0.0
-_SCALE = float(1 << 23)
+_WHOLE = 23  # bits of a 24-bit sample without its sign
 _APPLICATION, _ID = 2, b"mdtc"  # block type of the FLAC format, and whose block it is
 _HEAD = struct.Struct(">4sBI")  # id, bits below the 24th, number of samples beyond full scale
 _LARGEST = (1 << 24) - 1  # a metadata block's length has 24 bits
@@ -36,24 +37,31 @@ def encode_flac(wave: NDArray[np.float32], rate_hz: int) -> bytes:
     """A FLAC file of a clip of shape (n_samples,), or (n_frames, channels) of up to 8 channels.
 
     Raises:
-        MediaError: `decode_error`: more than 8 channels, or samples that are not finite.
+        MediaError: `decode_error`: more than 8 channels, samples that are not finite, or too many beyond full scale.
     """
     import soundfile
 
     if wave.ndim == 2 and wave.shape[1] > 8:
         raise MediaError(Reason.DECODE_ERROR, f"{wave.shape[1]} channels; FLAC holds 8 at most")
-    scaled = wave * np.float32(_SCALE)  # exact: a power of two
-    steps = np.rint(scaled)
-    low, high = float(steps.min()), float(steps.max())
-    if not np.isfinite(low + high):
+    low, high = float(wave.min()), float(wave.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise MediaError(Reason.DECODE_ERROR, "samples that are not finite numbers")
-    extra = _extra(wave, scaled, steps, beyond=low < -_SCALE or high > _SCALE - 1)
-    np.clip(steps, -_SCALE, _SCALE - 1, out=steps)
+    bits = extra_bits(wave, rate_hz) if wave.ndim == 1 else 0  # native windows feed encoders, which take 16 bits
+    top = 1 - 0.5**_WHOLE
+    far = np.flatnonzero((wave < -1) | (wave > top)) if low < -1 or high > top else np.zeros(0, np.int64)
+    steps = np.rint((np.clip(wave, -1, top) if len(far) else wave) * np.float32(1 << _WHOLE + bits))
+    numbers = steps.astype(np.int32 if bits <= 7 else np.int64)
+    numbers += (1 << bits) // 2
+    block = b""
+    if bits or len(far):
+        exact = far.astype(">u4").tobytes() + wave.reshape(-1)[far].astype(">f4").tobytes()
+        block = _HEAD.pack(_ID, bits, len(far)) + exact + _packed(numbers, bits)
+    numbers >>= bits
+    numbers <<= 8  # libsndfile takes integers at their upper end, and 10 ms for them where floats take 15
     file = io.BytesIO()
-    # As integers: libsndfile takes 15 ms for floats and 10 ms for integers, 8 bits further left.
-    whole = steps.astype(np.int32) << 8
+    whole = numbers.astype(np.int32, copy=False)
     soundfile.write(file, whole, rate_hz, format="FLAC", subtype="PCM_24", compression_level=_LEVEL)
-    return _with_block(file.getvalue(), extra)
+    return _with_block(file.getvalue(), block)
 
 
 def decode_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
@@ -65,9 +73,9 @@ def decode_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
     import soundfile
 
     try:
-        wave, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
-        extra = _find_block(data)
-        return (wave, rate_hz) if extra is None else (_restored(wave, extra), rate_hz)
+        block = _find_block(data)
+        wave, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32" if block is None else "int32")
+        return (wave, int(rate_hz)) if block is None else (_restored(wave, block), int(rate_hz))
     except (soundfile.SoundFileError, RuntimeError, ValueError, IndexError, struct.error) as exc:
         raise MediaError(Reason.DECODE_ERROR, f"a stored window that is no whole FLAC file: {exc}") from exc
 
@@ -75,71 +83,55 @@ def decode_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
 # --- what 24 bits cannot hold
 
 
-def extra_bits(wave: NDArray[np.float32]) -> int:
-    """Bits below the 24th, of 0, 2, 4, 8 and 16, that keep the Mel of a clip within 0.001 dB.
+def extra_bits(wave: NDArray[np.float32], rate_hz: int) -> int:
+    """Bits below the 24th, of 0, 2, 4, 7 and 16, that keep the Mel of a mono clip within 0.001 dB.
 
-    The loudest Mel cell L sets the lowest one that counts: L - 80 dB, or -100 dB (`amin`). At L = 31 dB rounding to
+    The loudest Mel cell L sets the lowest one that counts: L - 80 dB, or -100 dB (`AMIN`). At L = 31 dB rounding to
     24 bits moves such a cell by up to 0.0011 dB (measured), and by 10 times less for each 20 dB more of L.
     The loudest stretch alone gives L or less, which errs to the safe side. 0.0004 leaves room for worse luck.
     """
-    mono = wave if wave.ndim == 1 else wave.mean(axis=1)
-    stretches = mono[: len(mono) // N_FFT * N_FFT].reshape(-1, N_FFT)
+    stretches = wave[: len(wave) // N_FFT * N_FFT].reshape(-1, N_FFT)
     power = np.einsum("ij,ij->i", stretches, stretches)
-    loudest = stretches[power.argmax()] if len(stretches) else mono
-    floor_db = max(10 * float(np.log10(max(mel_power(loudest).max(), 1e-20))) - 80, -100.0)
-    off_db = 0.0011 * 10 ** ((-49 - floor_db) / 20)
-    return next((bits for bits in (0, 2, 4, 8) if off_db / 2**bits <= 0.0004), 16)
+    loudest = stretches[power.argmax()] if len(stretches) else wave
+    top_db = 10 * math.log10(max(float(mel_power(loudest, rate_hz).max()), AMIN))
+    off_db = 0.0011 * 10 ** ((-49 - max(top_db - TOP_DB, 10 * math.log10(AMIN))) / 20)
+    return next((bits for bits in (0, 2, 4, 7) if off_db / 2**bits <= 0.0004), 16)
 
 
-def _extra(
-    wave: NDArray[np.float32], scaled: NDArray[np.float32], steps: NDArray[np.float32], *, beyond: bool
-) -> bytes:
-    """The block's content; nothing where 24 bits do."""
-    bits = extra_bits(wave) if wave.ndim == 1 else 0  # native windows feed encoders, which take 16 bits
-    far = np.flatnonzero((steps < -_SCALE) | (steps > _SCALE - 1)) if beyond else np.zeros(0, np.int64)
-    if not bits and not len(far):
-        return b""
-    exact = far.astype(">u4").tobytes() + wave.reshape(-1)[far].astype(">f4").tobytes()
-    return _HEAD.pack(_ID, bits, len(far)) + exact + _packed(scaled, steps, bits)
-
-
-def _packed(scaled: NDArray[np.float32], steps: NDArray[np.float32], bits: int) -> bytes:
-    """What rounding took off, in [-0.5, 0.5] of a step, as unsigned numbers of so many bits, low ones first."""
-    if not bits:
-        return b""
-    rest = scaled - steps  # exact: both have 24 significant bits
-    rest *= np.float32(1 << bits)
-    rest += np.float32((1 << bits) // 2)
-    np.rint(rest, out=rest)
-    np.minimum(rest, np.float32((1 << bits) - 1), out=rest)
-    if bits >= 8:
-        return rest.astype(np.uint8 if bits == 8 else ">u2").tobytes()
+def _packed(numbers: NDArray[np.signedinteger], bits: int) -> bytes:
+    """The lowest bits of each number: two bytes each, one, or several to a byte, the first in its lowest bits."""
+    if bits in (0, 7, 16):
+        kept = numbers & ((1 << bits) - 1)
+        return kept.astype("u1" if bits == 7 else ">u2").tobytes() if bits else b""
     per_byte = 8 // bits
-    numbers = np.zeros(-(-len(rest) // per_byte) * per_byte, np.uint8)
-    numbers[: len(rest)] = rest
-    packed = numbers[::per_byte].copy()
+    rest = np.zeros(-(-len(numbers) // per_byte) * per_byte, np.uint8)
+    np.bitwise_and(numbers, (1 << bits) - 1, out=rest[: len(numbers)], casting="unsafe")
+    packed = rest[::per_byte].copy()
     for place in range(1, per_byte):
-        packed |= numbers[place::per_byte] << (place * bits)
+        packed |= rest[place::per_byte] << (place * bits)
     return packed.tobytes()
 
 
-def _restored(wave: NDArray[np.float32], extra: bytes) -> NDArray[np.float32]:
-    _, bits, far = _HEAD.unpack_from(extra)
-    places = np.frombuffer(extra, ">u4", far, _HEAD.size)
-    exact = np.frombuffer(extra, ">f4", far, _HEAD.size + 4 * far)
+def _unpacked(packed: bytes, bits: int, count: int) -> NDArray[np.unsignedinteger]:
+    if bits in (7, 16):
+        return np.frombuffer(packed, np.uint8 if bits == 7 else ">u2", count)
+    rest = np.frombuffer(packed, np.uint8)[:, None] >> (np.arange(0, 8, bits, dtype=np.uint8))
+    return (rest & np.uint8((1 << bits) - 1)).reshape(-1)[:count]
+
+
+def _restored(whole: NDArray[np.int32], block: bytes) -> NDArray[np.float32]:
+    _, bits, far = _HEAD.unpack_from(block)
+    places = np.frombuffer(block, ">u4", far, _HEAD.size)
+    exact = np.frombuffer(block, ">f4", far, _HEAD.size + 4 * far)
+    numbers = (whole if bits <= 7 else whole.astype(np.int64)) >> 8
     if bits:
-        rest = _unpacked(extra[_HEAD.size + 8 * far :], bits, len(wave))
-        # In double precision, rounded once.
-        wave = (wave + (rest - (1 << bits) // 2) / (_SCALE * (1 << bits))).astype(np.float32)
+        numbers <<= bits
+        numbers += _unpacked(block[_HEAD.size + 8 * far :], bits, len(numbers))
+        numbers -= (1 << bits) // 2
+    wave = numbers.astype(np.float32)  # rounds once; what follows is exact
+    wave *= np.float32(0.5 ** (_WHOLE + bits))
     wave.reshape(-1)[places] = exact
     return wave
-
-
-def _unpacked(packed: bytes, bits: int, count: int) -> NDArray[np.float64]:
-    if bits >= 8:
-        return np.frombuffer(packed, np.uint8 if bits == 8 else ">u2", count).astype(np.float64)
-    numbers = np.frombuffer(packed, np.uint8)[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * np.uint8(bits))
-    return (numbers & np.uint8((1 << bits) - 1)).reshape(-1)[:count].astype(np.float64)
 
 
 # --- FLAC's metadata blocks: 'fLaC', then a byte (last? and type), 3 bytes of length, content, and again

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from featurizers.base import FeatureSpec
 from featurizers.errors import MediaError
 from featurizers.flac import decode_flac
-from featurizers.spectrum import BANDS, frame_count, mel_power
+from featurizers.spectrum import AMIN, BANDS, TOP_DB, frame_count, mel_power
 from storage.lazy import np
 from storage.reasons import Reason
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE_HZ = 22_050
-AMIN, TOP_DB = 1e-10, 80.0
 FRAMES = frame_count(30 * RATE_HZ)  # 1,292
 PATCH, STRIDE = 128, 89  # 14 patches cover 1,285 of the 1,292 frames
 

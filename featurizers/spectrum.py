@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_FFT, HOP, BANDS = 2048, 512, 128
+AMIN, TOP_DB = 1e-10, 80.0  # energies below AMIN, or 80 dB below the loudest, do not count
 # Frames per block, so that a block (0.4 MB) and its spectrum stay in a core's second-level cache: 48 frames 6.2 ms,
 # all 1,292 at once 8.1 ms. Bands per product: a group of 8 spans few bins, so few zeros are multiplied, and the
 # products are small enough that BLAS starts no threads in a worker. (One core of an EPYC, 2026-11.)
 _BLOCK, _GROUP = 48, 8
+_LOUD = 2e9  # see _refine
 
 
 def frame_count(samples: int) -> int:
@@ -24,42 +26,78 @@ def frame_count(samples: int) -> int:
     return 1 + samples // HOP
 
 
-def spectra(wave: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-    """Spectra in blocks: the first frame's number, and shape (frames, 1025).
+def frames_of(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Overlapping frames of one clip, shape (n_frames, 2048), as a view.
 
     Frames are centred: 1,024 zeros stand before the first sample and after the last (librosa's `center=True`).
     """
-    from scipy.fft import rfft
-
     padded = np.zeros(len(wave) + N_FFT, np.float32)
     padded[N_FFT // 2 : N_FFT // 2 + len(wave)] = wave
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
+    return np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
+
+
+def spectra(frames: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
+    """Spectra in blocks: which frames they are of, and shape (frames, 1025)."""
+    from scipy.fft import rfft
+
     windowed = np.empty((_BLOCK, N_FFT), np.float32)
     for first in range(0, len(frames), _BLOCK):
         block = frames[first : first + _BLOCK]
-        yield first, rfft(np.multiply(block, hann(), out=windowed[: len(block)]), axis=1, overwrite_x=True)
+        np.multiply(block, hann(), out=windowed[: len(block)])
+        yield slice(first, first + len(block)), rfft(windowed[: len(block)], axis=1, overwrite_x=True)
 
 
-def mel_power(wave: NDArray[np.float32], rate_hz: int = 22_050) -> NDArray[np.float32]:
-    """Mel energies of one clip, shape (frames, 128), as librosa.feature.melspectrogram's transposed."""
-    energies = np.empty((frame_count(len(wave)), BANDS), np.float32)
-    for first, block in spectra(wave):
-        mel_bands(block, rate_hz, out=energies[first : first + len(block)])
+def mel_power(wave: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Mel energies of one clip, shape (n_frames, 128): librosa.feature.melspectrogram's, transposed."""
+    frames = frames_of(wave)
+    energies, totals = np.empty((len(frames), BANDS), np.float32), np.empty(len(frames), np.float32)
+    for where, spectrum in spectra(frames):
+        totals[where] = mel_bands(spectrum, rate_hz, out=energies[where])
+    _refine(frames, rate_hz, energies, totals)
     return energies
 
 
-def mel_bands(spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]) -> None:
-    """Mel energies of a block of spectra (which it overwrites) into `out` of shape (frames, 128)."""
+def _refine(
+    frames: NDArray[np.float32], rate_hz: int, energies: NDArray[np.float32], totals: NDArray[np.float32]
+) -> None:
+    """Compute again in double precision, as librosa does, the frames where single precision shows.
+
+    Its error grows with the whole frame, and shows in its weakest band (none below what `log_mel` keeps). Up to the
+    ratio `_LOUD` the largest error over 35 recordings is 0.0005 dB, beyond it 0.0011 dB. Doing so for all frames
+    takes 14 ms more, for those beyond 2 ms on average.
+    """
+    from scipy.fft import rfft
+
+    floor = max(float(energies.max()) * 10 ** (-TOP_DB / 10), AMIN)
+    loud = np.flatnonzero(totals > _LOUD * np.maximum(energies.min(axis=1), np.float32(floor)))
+    for first in range(0, len(loud), _BLOCK):
+        which = loud[first : first + _BLOCK]
+        spectrum = rfft(frames[which] * _hann(), axis=1, overwrite_x=True).astype(np.complex64)
+        again = np.empty((len(which), BANDS), np.float32)
+        mel_bands(spectrum, rate_hz, out=again)
+        energies[which] = again
+
+
+def mel_bands(
+    spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Mel energies of a block of spectra (which it overwrites) into `out`, (frames, 128); gives their totals, (frames,)."""
     parts = spectrum.view(np.float32)  # real and imaginary by turns
     np.multiply(parts, parts, out=parts)
     for bands, bins, weights in _grouped_bank(rate_hz):
         np.matmul(parts[:, bins], weights, out=out[:, bands])
+    return parts.sum(axis=1)
 
 
 @lru_cache(maxsize=1)
 def hann() -> NDArray[np.float32]:
     """The periodic Hann window of 2,048 samples."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
+    return _hann().astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _hann() -> NDArray[np.float64]:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)
 
 
 @lru_cache(maxsize=4)
