@@ -92,6 +92,14 @@ def normalise(
         return np.array(picture if turn is None else picture.transpose(turn))
 
 
+def middle(picture: NDArray[np.uint8], longest: int = 8) -> NDArray[np.uint8]:
+    """The middle of a picture whose longer side is more than `longest` times the shorter one, else all of it."""
+    height, width = picture.shape[:2]
+    most = longest * min(height, width)
+    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
+    return picture[top : top + most, left : left + most]
+
+
 def _smaller(shape: tuple[int, int], size: int | None) -> tuple[int, int]:
     """(width, height) with the shorter side `size`, or as it is where that would enlarge it."""
     shorter = min(shape)

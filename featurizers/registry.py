@@ -4,7 +4,10 @@ from importlib import import_module
 from typing import Any
 
 FEATURIZERS: dict[str, str] = {
+    "bert": "featurizers.hf_text:Bert",
+    "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
     "minilm": "featurizers.minilm:Minilm",
+    "resnet18": "featurizers.hf_vision:Resnet18",
     "tabular": "featurizers.tabular:Tabular",
 }
 
