@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurizers.audio_readers import AvReader, SndfileReader, Take, Unreadable
-from featurizers.errors import MediaError
+from featurizers.base import MediaError
 from storage.lazy import np
 from storage.reasons import Reason
 
@@ -95,9 +95,7 @@ def decode_window(
     """
     path, limits = Path(path), limits or AudioLimits()
     _check_size(path, limits)
-    wanted = _Wanted(
-        start_s=start_s, length_s=length_s, least_s=least_s, keep_native=keep_native, limits=limits
-    )
+    wanted = _Wanted(start_s=start_s, length_s=length_s, least_s=least_s, keep_native=keep_native, limits=limits)
     taken, info = _decode(path, wanted)
     return _finished(taken, info, rate_hz, wanted)
 

@@ -233,4 +233,3 @@ def _av_format(containers: str, codec: str) -> str:
     known = {"mov,mp4,m4a,3gp,3g2,mj2": "m4a", "matroska,webm": "webm", "asf": "wma"}
     container = known.get(containers, containers.split(",")[0])
     return container if container == codec else f"{container}/{codec}"
-

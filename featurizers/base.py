@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from storage.lazy import np
+from storage.reasons import Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +19,20 @@ Input = TypeVar("Input", contravariant=True)
 
 class NoWeights(Exception):
     """The encoder's weights are not at hand; the message says how to get them."""
+
+
+class MediaError(Exception):
+    """A picture or recording cannot be used; `reason` can be counted, `detail` is for people."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        """`detail` names the value that was found and what was expected."""
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[Reason, str]]:
+        """Whole again after the way out of a worker process."""
+        return type(self), (self.reason, self.detail)
 
 
 @dataclass(frozen=True, kw_only=True)

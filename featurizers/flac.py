@@ -17,7 +17,7 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from featurizers.errors import MediaError
+from featurizers.base import MediaError
 from featurizers.spectrum import AMIN, N_FFT, TOP_DB, mel_power
 from storage.lazy import np
 from storage.reasons import Reason

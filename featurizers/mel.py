@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from featurizers.base import FeatureSpec
-from featurizers.errors import MediaError
+from featurizers.base import FeatureSpec, MediaError
 from featurizers.flac import decode_flac
 from featurizers.spectrum import AMIN, BANDS, TOP_DB, frame_count, mel_power
 from storage.lazy import np

@@ -4,8 +4,11 @@ from importlib import import_module
 from typing import Any
 
 FEATURIZERS: dict[str, str] = {
+    "bert": "featurizers.hf_text:Bert",
+    "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
     "mel": "featurizers.mel:Mel",
     "minilm": "featurizers.minilm:Minilm",
+    "resnet18": "featurizers.hf_vision:Resnet18",
     "tabular": "featurizers.tabular:Tabular",
 }
 

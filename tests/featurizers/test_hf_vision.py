@@ -1,0 +1,123 @@
+"""Image encoders, proven with tiny random weights and without torchvision."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurizers.base import NoWeights
+from featurizers.hf_vision import Resnet18
+from featurizers.registry import featurizer
+from tests.featurizers.pictures import corners, files, saved
+from tests.featurizers.tiny import flip_a_weight, tiny_resnet, tiny_vit
+
+PICTURES = [
+    files()["jpeg RGB"],
+    b"no picture",
+    files()["png I;16"],
+    files()["gif animated"],
+    files()["jpeg RGB"][:-200],
+    saved(corners(90, 200), "webp"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of most tests; not to be changed."""
+    return tiny_resnet(tmp_path_factory.mktemp("resnet"))
+
+
+def resnet(folder: Path, **settings: object) -> Resnet18:
+    return featurizer("resnet18", model=str(folder), **settings)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_a_picture_gives_the_same_alone_or_in_a_batch_and_a_broken_one_a_reason(folder: Path, pooling: str) -> None:
+    encode = resnet(folder, pooling=pooling, batch_size=2)
+    batch = encode(PICTURES)
+    assert batch.errors == (None, "decode_error", None, None, "decode_error", None)
+    assert (batch.values.shape, batch.values.dtype) == ((6, 16), np.float32)
+    assert encode.spec.shape == (16,)
+    assert not batch.values[[1, 4]].any()
+    for i in (0, 2, 3, 5):
+        np.testing.assert_allclose(encode([PICTURES[i]]).values[0], batch.values[i], atol=1e-5)
+    assert len({row.tobytes() for row in batch.values[[0, 2, 3, 5]].round(3)}) == 4
+    np.testing.assert_allclose(encode(PICTURES[::-1]).values[::-1], batch.values, atol=1e-5)
+    assert (encode(PICTURES).values == batch.values).all()
+    assert encode([]).values.shape == (0, 16)
+    assert encode([b"broken"]).errors == ("decode_error",)
+
+
+def test_a_picture_is_prepared_as_the_model_says(folder: Path) -> None:
+    import torch
+    from transformers import AutoModel
+    from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+
+    processor = ConvNextImageProcessorPil.from_pretrained(folder)
+    with torch.inference_mode():
+        pixels = processor(images=[corners(90, 200)], return_tensors="pt")["pixel_values"]
+        expected = AutoModel.from_pretrained(folder).eval()(pixels).pooler_output.flatten()
+    np.testing.assert_allclose(resnet(folder)([saved(corners(90, 200), "png")]).values[0], expected.numpy(), atol=1e-5)
+
+
+def test_the_turned_file_gives_what_the_upright_one_gives(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = saved(corners().rotate(180), "png", exif=exif)
+    encode = resnet(folder)
+    np.testing.assert_allclose(encode([turned]).values, encode([saved(corners(), "png")]).values, atol=1e-5)
+
+
+def test_a_line_takes_no_more_memory_than_a_picture(folder: Path) -> None:
+    encode = resnet(folder)
+    lines = encode([saved(Image.new("RGB", (60_000, 1), "red"), "png"), saved(Image.new("RGB", (8, 1), "red"), "png")])
+    assert lines.errors == (None, None)
+    np.testing.assert_allclose(lines.values[0], lines.values[1], atol=1e-5)
+
+
+def test_a_transformer_is_pooled_by_its_cls_token_or_its_patches(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    folder = tiny_vit(tmp_path / "vit")
+    encode = resnet(folder, pooling="cls")
+    pixels = encode._prepared(PICTURES[0])
+    with torch.inference_mode():
+        hidden = AutoModel.from_pretrained(folder).eval()(pixels).last_hidden_state[0].numpy()
+    assert hidden.shape == (17, 16)
+    np.testing.assert_allclose(encode(PICTURES[:1]).values[0], hidden[0], atol=1e-5)
+    patches = resnet(folder, pooling="mean")(PICTURES[:1]).values[0]
+    np.testing.assert_allclose(patches, hidden[1:].mean(0), atol=1e-5)
+
+
+def test_a_convolutional_net_has_no_cls_token(folder: Path) -> None:
+    with pytest.raises(ValueError, match="has no cls token; write `pooling: mean` or `pooler`"):
+        resnet(folder, pooling="cls")(PICTURES[:1])
+
+
+def test_a_classifier_gives_the_vectors_of_its_encoder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_resnet(tmp_path / "classifier", kind="ResNetForImageClassification")
+    capfd.readouterr()
+    assert resnet(folder)(PICTURES[:1]).values.any()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_version_changes_with_weights_and_preparation(tmp_path: Path) -> None:
+    folder = tiny_resnet(tmp_path / "resnet")
+    versions = [resnet(folder).version]
+    flip_a_weight(folder)
+    versions.append(resnet(folder).version)
+    preparation = folder / "preprocessor_config.json"
+    preparation.write_text(preparation.read_text().replace("0.875", "0.9"))
+    versions.append(resnet(folder).version)
+    assert len(set(versions)) == 3
+
+
+def test_weights_that_are_not_here_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert Resnet18().version == "1-pooler-float32-no_weights"
+    with pytest.raises(
+        NoWeights, match="hf download microsoft/resnet-18 --revision 65a5785d9156231087c481e0c7dd33a5ff6f7e3e"
+    ):
+        Resnet18()(PICTURES)

@@ -1,0 +1,59 @@
+"""Tiny encoders with random weights, saved as the real ones are."""
+
+from pathlib import Path
+from typing import Any
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a film about shark sharks attack beach town tax report of the bank".split()
+
+
+def tiny_bert(folder: Path, *, seed: int = 0, kind: str = "BertModel", **changes: Any) -> Path:
+    """A BERT of 2 layers and 16 numbers with a tokenizer of 18 words."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    shape: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 32, "vocab_size": len(WORDS), "max_position_embeddings": 64}
+    model = getattr(transformers, kind)(transformers.BertConfig(**(shape | changes)))
+    with torch.no_grad():  # as drawn, weights are so small that all texts look alike
+        for weight in model.parameters():
+            weight.normal_(0, 0.3)
+    model.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS), encoding="utf-8")
+    transformers.BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+def tiny_resnet(folder: Path, *, seed: int = 0, kind: str = "ResNetModel") -> Path:
+    """A ResNet of 2 stages and 16 numbers for pictures of 32 x 32."""
+    import torch
+    import transformers
+    from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+
+    torch.manual_seed(seed)
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    getattr(transformers, kind)(config).save_pretrained(folder)
+    ConvNextImageProcessorPil(size={"shortest_edge": 32}, crop_pct=0.875).save_pretrained(folder)
+    return folder
+
+
+def tiny_vit(folder: Path) -> Path:
+    """A vision transformer with a cls token, for pictures of 32 x 32."""
+    import torch
+    import transformers
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
+    config = transformers.ViTConfig(intermediate_size=32, patch_size=8, **shape)
+    transformers.ViTModel(config).save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def flip_a_weight(folder: Path) -> None:
+    """Change one byte of the last weight."""
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
