@@ -3,10 +3,21 @@
 from importlib import import_module
 from typing import Any
 
+from featurizers.base import FeatureSpec
+
 FEATURIZERS: dict[str, str] = {
     "minilm": "featurizers.minilm:Minilm",
     "tabular": "featurizers.tabular:Tabular",
 }
+
+
+def spec_of(name: str) -> FeatureSpec | None:
+    """What the featurizer's arrays are, where that does not depend on its settings or fit."""
+    if name not in FEATURIZERS:
+        return None
+    module, made = FEATURIZERS[name].split(":")
+    spec = getattr(getattr(import_module(module), made), "spec", None)
+    return spec if isinstance(spec, FeatureSpec) else None
 
 
 def featurizer(name: str, **settings: Any) -> Any:

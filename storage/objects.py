@@ -1,4 +1,4 @@
-"""Small files beside the tables (the store's description, the lease), on local disk or an object store."""
+"""Small files beside the tables (the store's description, the lease, pages), on local disk or an object store."""
 
 import json
 import os
@@ -48,6 +48,25 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             return False
         return True
+
+    def read(self, name: str) -> bytes | None:
+        """The file's content; None when there is none."""
+        if is_local(self.url) and not (Path(self.url) / name).exists():
+            return None
+        try:
+            return bytes(obstore.get(self._open(), name).bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file, or write it anew."""
+        obstore.put(self._open(), name, content)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of all files in the folder and beneath."""
+        if is_local(self.url) and not (Path(self.url) / folder).exists():
+            return []
+        return sorted(str(found["path"]) for page in obstore.list(self._open(), f"{folder}/") for found in page)
 
     def delete(self, name: str) -> None:
         """Remove the file if it is there."""
