@@ -170,8 +170,14 @@ def build(
 
     with prefect_server(home(), keep=keep_server, tell=tell):
         from flows.build_features import build_features
+        from tasks.release import ReleaseBlocked
 
-        result = build_features(catalogue, wait_s=wait, quiet=as_json, refit=tuple(refit or ()))
+        try:
+            result = build_features(catalogue, wait_s=wait, quiet=as_json, refit=tuple(refit or ()))
+        except ReleaseBlocked as blocked:
+            if as_json:
+                _print_json(blocked.result)
+            raise
     if as_json:
         _print_json(result)
     else:
@@ -182,13 +188,14 @@ def build(
 
 def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
     from storage.releases import current_release
+    from tasks.release import validation_of
     from tasks.stage import StageResult
 
     current = current_release(store)
     name = current.release_id if current else None
     if as_json:
         stages = [StageResult(stage=row["stage"]).as_json() for row in plan]
-        _print_json({"release": name, "partial": False, "stages": stages})
+        _print_json({"release": name, "partial": False, "stages": stages, "validation": validation_of(store)})
     else:
         typer.echo(f"nothing to do: release {name} is up to date")
 
@@ -228,6 +235,7 @@ def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
 
     Example: `mediateca status demo --json`
     """
+    from expectations.gate import findings, summary
     from storage.releases import current_release
 
     chosen, store = _built(catalogue)
@@ -235,13 +243,27 @@ def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     name = current.release_id if current else None
     tables = _table_status(store)
     if as_json:
-        _print_json({"tables": tables, "release": name})
+        _print_json({"tables": tables, "release": name, "validation": summary(findings(store))})
         return
     _print_tables(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", tables)
+    _print_checks(store)
 
 
 def _print_status(catalogue: str, store: "Store", release: str) -> None:
     _print_tables(f"{catalogue}: {store.url}, release {release}", _table_status(store))
+    _print_checks(store)
+
+
+def _print_checks(store: "Store") -> None:
+    from expectations.gate import findings
+
+    found = findings(store)
+    failed = [f for f in found if not f.success]
+    if failed:
+        rows = [{"check": f.name, "": f.severity, "observed": f.saw, "expected": f.expected} for f in failed]
+        _print_table(f"{len(found) - len(failed)} checks passed, {len(failed)} failed", rows)
+    elif found:
+        typer.echo(f"{len(found)} checks passed")
 
 
 def _print_tables(title: str, tables: dict[str, dict[str, Any]]) -> None:

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from featurizers.base import FeatureSpec
+
 FEATURIZERS: dict[str, str] = {
     "bert": "featurizers.hf_text:Bert",
     "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
@@ -11,6 +13,15 @@ FEATURIZERS: dict[str, str] = {
     "resnet18": "featurizers.hf_vision:Resnet18",
     "tabular": "featurizers.tabular:Tabular",
 }
+
+
+def spec_of(name: str) -> FeatureSpec | None:
+    """What the featurizer's arrays are, where that does not depend on its settings or fit."""
+    if name not in FEATURIZERS:
+        return None
+    module, made = FEATURIZERS[name].split(":")
+    spec = getattr(getattr(import_module(module), made), "spec", None)
+    return spec if isinstance(spec, FeatureSpec) else None
 
 
 def featurizer(name: str, **settings: Any) -> Any:

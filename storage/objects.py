@@ -1,4 +1,4 @@
-"""Files beside the tables (the store's description, the lease, media), on local disk or an object store."""
+"""Files beside the tables (description, lease, media, pages), on local disk or an object store."""
 
 import json
 import os
@@ -92,6 +92,16 @@ class Objects:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file, or write it anew."""
+        obstore.put(self._open(), name, content)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of all files in the folder and beneath."""
+        if is_local(self.url) and not (Path(self.url) / folder).exists():
+            return []
+        return sorted(str(found["path"]) for page in obstore.list(self._open(), f"{folder}/") for found in page)
 
     def delete(self, name: str) -> None:
         """Remove the file if it is there."""

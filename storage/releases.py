@@ -68,6 +68,11 @@ def find_release(store: Store, release_id: str | None = None) -> Release:
     return found
 
 
+def next_number(store: Store) -> int:
+    """The number that the next release gets."""
+    return max((r.number for r in releases(store)), default=0) + 1
+
+
 def publish(
     store: Store, tables: Mapping[str, int], *, partial: bool, note: str | None = None, **facts: Any
 ) -> Release:
@@ -80,7 +85,7 @@ def publish(
         note: What to say of it.
         facts: The other columns of `releases`, not yet JSON.
     """
-    number = max((r.number for r in releases(store)), default=0) + 1
+    number = next_number(store)
     now = store.now("releases")
     row = {"tables": dict(tables), **facts}
     row = {name: json.dumps(value, sort_keys=True) if name in _JSON else value for name, value in row.items()}

@@ -279,6 +279,21 @@ _MEDIA = _table(
     Column("source", "string"),
     Column("source_url", "string"),  # where it came from; for files the path below the source's folder
 )
+_VALIDATIONS = _table(
+    "keyed",
+    "validations",
+    "table_name check_name",
+    "what each check found in the tables of now; a check that failed is a value",
+    _required("table_name", "string"),
+    _required("check_name", "string"),
+    Column("severity", "string"),  # block, warn
+    Column("success", "bool"),
+    Column("observed", "string"),  # JSON: the number (`value`; null: there was nothing to check) and its parts
+    Column("expected", "string"),  # for people
+    Column("examples", "string"),  # JSON: at most 5 offending rows
+    Column("about", "string"),  # what is wrong where it fails
+    Column("compared_with", "string"),  # the release; null before the first
+)
 _RUNS = _table(
     "log",
     "runs",
@@ -353,6 +368,7 @@ TABLES: dict[str, Table] = {
         _USERS,
         _TEXTS,
         _MEDIA,
+        _VALIDATIONS,
         _RUNS,
         _RELEASES,
         _MODELS,

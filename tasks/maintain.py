@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expectations.docs import drop_site
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
@@ -20,7 +21,7 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
     published = [r for r in releases(store) if r.state == "published"]
     old = [r for r in published[:-keep] if not r.current]
     for release in old:
-        retire(store, release, f"older than the newest {keep}")
+        _let_go(store, release, f"older than the newest {keep}")
     return [r.release_id for r in old]
 
 
@@ -53,12 +54,17 @@ def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str
         where = _rows_about(store, list(entities))
         retired = [r for r in releases(store) if r.state == "published" and _holds(store, r, where)]
         for release in retired:
-            retire(store, release, f"take-down: {note}" if note else "take-down")
+            _let_go(store, release, f"take-down: {note}" if note else "take-down")
         # `entities` last: through it the rows of `raw` are found when a take-down that was killed is asked for again.
         rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name == "entities"))
         vacuum(store, retention_hours=0)
         gone = [r.release_id for r in retired]
         return {"items": chosen, "rows": rows, "retired": gone, "models": _models_of(store, gone)}
+
+
+def _let_go(store: Store, release: Release, note: str) -> None:
+    retire(store, release, note)
+    drop_site(store, release.release_id)
 
 
 def _quoted(values: Sequence[str]) -> str:
@@ -100,6 +106,8 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
+    if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
+        where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)
     # Of `raw` every load and source of the namespace; where ids count in one source alone, of that source. By digest:
     # the ids of some sources are names, and commit logs keep the predicates of deletions.
     con = store.database(only=("raw", "entities"))

@@ -3,9 +3,12 @@
 import importlib.metadata
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from expectations.docs import BLOCKED, write_site
+from expectations.gate import Found, findings, refusal, summary
 from featurizers.registry import featurizer
-from storage.releases import Release, current_release, publish
+from storage.releases import Release, current_release, next_number, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
 from tasks.settings import Catalogue
@@ -16,18 +19,28 @@ _LIBRARIES = ("deltalake", "duckdb", "numpy", "prefect", "pyarrow", "sentence-tr
 class ReleaseBlocked(Exception):
     """The tables are not fit to be released; the former release stays current."""
 
+    def __init__(self, message: str, validation: dict[str, Any] | None = None) -> None:
+        """`validation` is what `--json` prints under that name."""
+        super().__init__(message)
+        self.validation = validation or {}
+        self.result: dict[str, Any] = {}  # what `mediateca build --json` prints
+
 
 def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Release:
     """The release that holds what the tables hold: a new one, or the present one when nothing changed.
 
     Raises:
-        ReleaseBlocked: There is no item.
+        ReleaseBlocked: There is no item, or a check failed that must pass.
     """
     if is_released(catalogue, store) and (current := current_release(store)):
         return current
     tables = tables_to_release(catalogue, store)
     counts = {name: store.count_live(name) for name in tables}
-    _check(counts)
+    _refuse_nothing(counts)
+    found = findings(store, tables)
+    _refuse_failed(store, found)
+    # Before the commit: a release is never there without its pages; those of a killed one are written over.
+    write_site(store, f"v{next_number(store)}", found)
     return publish(
         store,
         {name: store.version(name) for name in tables},
@@ -42,11 +55,25 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
     )
 
 
-def _check(counts: dict[str, int]) -> None:
+def validation_of(store: Store) -> dict[str, Any]:
+    """What the checks found last, as `--json` prints it."""
+    return summary(findings(store))
+
+
+def _refuse_nothing(counts: dict[str, int]) -> None:
     if not counts["items"]:
         raise ReleaseBlocked(
             "no release: the table 'items' is empty; look at `select * from quarantine` and at the paths of the sources"
         )
+
+
+def _refuse_failed(store: Store, found: list[Found]) -> None:
+    if not any(f.blocks for f in found):
+        return
+    docs = write_site(store, BLOCKED, found)
+    current = current_release(store)
+    message = refusal(found, current=current.release_id if current else None, docs=docs)
+    raise ReleaseBlocked(message, summary(found) | {"docs": docs})
 
 
 def _weights(catalogue: Catalogue) -> dict[str, str]:

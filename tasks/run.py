@@ -18,12 +18,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from storage.lock import build_lock
-from storage.releases import Release, releases
+from storage.releases import Release, current_release, releases
 from storage.store import Store
 from tasks.plan import Step, all_stages, stages_of
 from tasks.prepare import ensure_world
 from tasks.progress import Bars
-from tasks.release import publish_release
+from tasks.release import ReleaseBlocked, publish_release, validation_of
 from tasks.settings import Catalogue, load_catalogue
 from tasks.stage import ChunkResult, Future, Stage, StageResult, Work, last_runs, run_stage
 
@@ -144,7 +144,11 @@ def release(build: Build) -> Release:
     """
     started = time.perf_counter()
     before = _newest(build.store)
-    published = publish_release(build.catalogue, build.store, partial=build.partial)
+    try:
+        published = publish_release(build.catalogue, build.store, partial=build.partial)
+    except ReleaseBlocked as blocked:
+        blocked.result = summary(build, current_release(build.store)) | {"validation": blocked.validation}
+        raise
     new = published.number > before
     build.results.append(
         StageResult(
@@ -160,12 +164,13 @@ def release(build: Build) -> Release:
     return published
 
 
-def summary(build: Build, published: Release) -> dict[str, Any]:
+def summary(build: Build, current: Release | None) -> dict[str, Any]:
     """What `mediateca build --json` prints."""
     return {
-        "release": published.release_id,
+        "release": current.release_id if current else None,
         "partial": build.partial,
         "stages": [result.as_json() for result in build.results],
+        "validation": validation_of(build.store),
     }
 
 

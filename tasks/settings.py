@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from connectors.registry import CONNECTORS
+from expectations.checks import Check, Severity
+from expectations.registry import TABLES, checks_of
 from storage.hashing import digest_of
 from storage.schemas import table_of
 
@@ -73,6 +75,51 @@ class FeaturizerSettings(_Strict):
     tabular: TabularSettings | None = None
 
 
+class ValidationSettings(_Strict):
+    """What is checked before a release, and which failures block it. Checks are named `table.check`.
+
+    `features.check` is that check of every feature, `features/NAME.check` of one.
+    """
+
+    default: Severity | None = None  # of checks that are not named below; None: each check's own
+    checks: dict[str, Severity] = Field(default_factory=dict[str, Severity])
+    thresholds: dict[str, float] = Field(default_factory=dict[str, float])
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _off_is_a_word_there_too(cls, checks: Any) -> Any:
+        return {k: "off" if v is False else v for k, v in checks.items()} if isinstance(checks, dict) else checks
+
+    @field_validator("checks", "thresholds")
+    @classmethod
+    def _are_known(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            table, _, check = name.rpartition(".")
+            family = "features" if table.startswith("features/") else table
+            known = [f"{t}.{c}" for t in (*TABLES, "features") for c in checks_of(t)]
+            _check_name("check", f"{family}.{check}", known)
+        return named
+
+    def severity(self, table: str, check: Check) -> Severity:
+        """Whether a failure blocks, warns, or is not looked for."""
+        return _of(self.checks, table, check.name) or self.default or check.severity
+
+    def threshold(self, table: str, check: Check) -> float:
+        """What the check's number is held against."""
+        found = _of(self.thresholds, table, check.name)
+        return check.threshold if found is None else found
+
+
+def _of(named: dict[str, Any], table: str, check: str) -> Any:
+    family = "features" if table.startswith("features/") else table
+    return named.get(f"{table}.{check}", named.get(f"{family}.{check}"))
+
+
 class WorldSettings(_Strict):
     """A generated world that stands in for outside data."""
 
@@ -93,6 +140,7 @@ class Catalogue(_Strict):
     sources: dict[SourceName, SourceSettings] = Field(min_length=1)
     separate: tuple[str, ...] = ()  # "source:id" of entities that must stay items of their own
     featurizers: FeaturizerSettings = FeaturizerSettings()
+    validation: ValidationSettings = ValidationSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 

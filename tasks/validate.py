@@ -1,0 +1,145 @@
+"""The stage that checks the tables before a release; what it finds is a value, and the gate reads it."""
+
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from expectations.checks import Suite
+from expectations.gate import findings
+from expectations.registry import TABLES, suite_of
+from expectations.suite import Asked, Verdict, as_json, run_suite
+from featurizers.registry import spec_of
+from storage.hashing import digest, digest_of
+from storage.lazy import pa
+from storage.releases import Release, releases
+from storage.store import Store
+from tasks.features import feature_stages
+from tasks.settings import Catalogue, ValidationSettings
+from tasks.stage import Stage, rows_table
+
+VERSION = "1"
+
+
+def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
+    """Every table that the catalogue builds to `validations`: a row per check.
+
+    A table is checked again when it changes, when the catalogue changes one of its checks, or when the release that it
+    is compared with does; all its checks at once, as one suite.
+    """
+    built = [stage.writes for stage in feature_stages(catalogue, store)]
+    settings = catalogue.validation
+    known = [*TABLES, *(name for name in built if name.startswith("features/"))]
+    tables = [table for table in known if asked_of(suite_of(table), settings)]
+    reads = {name for table in tables for name in suite_of(table).reads}
+    return Stage(
+        name="validate",
+        version=VERSION,
+        reads=tuple(sorted(reads)),
+        writes="validations",
+        inputs=partial(wanted, tables=tables, settings=settings),
+        compute=partial(validate_tables, settings=settings),
+        outside=lambda: digest_of([settings.model_dump(mode="json"), tables, baselines(store, tables)]),
+        runs_in="driver",  # Great Expectations takes 5 s to import, workers 3 s more to start
+        seconds_per_key=0.05,
+    )
+
+
+def asked_of(suite: Suite, settings: ValidationSettings) -> list[Asked]:
+    """The checks that the catalogue wants of a table."""
+    made = [
+        Asked(check=c, severity=settings.severity(suite.table, c), threshold=settings.threshold(suite.table, c))
+        for c in suite.checks
+    ]
+    return [a for a in made if a.severity != "off"]
+
+
+def baselines(store: Store, tables: list[str]) -> dict[str, str | None]:
+    """Per table that holds something the release that it is compared with: the current one.
+
+    Once a table is released as it stands, it keeps the release that it was compared with then: neither publishing it
+    nor a roll-back is a reason to check it again.
+    """
+    known = releases(store)
+    current = next((r.release_id for r in known if r.current), None)
+    newest = next((r.tables for r in reversed(known) if r.state == "published"), {})
+    compared = {f.table: f.compared_with for f in findings(store)}
+    versions = {name: store.data_version(name) for table in tables for name in suite_of(table).reads}
+    tables = [table for table in tables if versions[table] > 0]  # others have not been written to: no check is due
+
+    def settled(table: str) -> bool:
+        return table in compared and all(versions[name] <= newest.get(name, -2) for name in suite_of(table).reads)
+
+    return {table: compared[table] if settled(table) else current for table in tables}
+
+
+def wanted(store: Store, *, tables: list[str], settings: ValidationSettings) -> pa.Table:
+    """The checks there should be: `table_name`, `check_name`, `compared_with`, `input_hash`; empty tables have none."""
+    former = baselines(store, tables)
+    rows: list[dict[str, Any]] = []
+    for table in former:
+        suite = _suite(table)
+        asked = asked_of(suite, settings)
+        said = [[a.check.name, a.severity, a.threshold] for a in asked]
+        versions = {name: store.data_version(name) for name in suite.reads}
+        hash_ = digest(json.dumps([versions, said, former[table]], sort_keys=True).encode())
+        rows += [
+            {"table_name": table, "check_name": a.check.name, "compared_with": former[table], "input_hash": hash_}
+            for a in asked
+        ]
+    text = ("table_name", "check_name", "compared_with")
+    columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in text}
+    return pa.table(columns | {"input_hash": pa.array([row["input_hash"] for row in rows], pa.int64())})
+
+
+def validate_tables(rows: pa.Table, store: Store, *, settings: ValidationSettings) -> pa.Table:
+    """A verdict for each row of `table_name`, `check_name`, `compared_with`; keeps a page per table."""
+    from expectations.docs import page, write_page
+
+    asked = rows.to_pylist()
+    out: list[dict[str, Any]] = []
+    for table, former in {row["table_name"]: row["compared_with"] for row in asked}.items():
+        verdicts, result = _validate(store, table, former, settings)
+        write_page(store, table, page(result))
+        names = {row["check_name"] for row in asked if row["table_name"] == table}
+        out += [_row(table, former, v) for v in verdicts if v.asked.check.name in names]
+    return rows_table("validations", out)
+
+
+def _validate(store: Store, table: str, former: str | None, settings: ValidationSettings) -> tuple[list[Verdict], Any]:
+    suite = _suite(table)
+    release = _released(store, former, table)
+    before = None if release is None else store.database(release.tables, only=suite.reads)
+    return run_suite(suite, asked_of(suite, settings), store.database(only=suite.reads), before)
+
+
+def _released(store: Store, name: str | None, table: str) -> Release | None:
+    """The release of that name if it is still there and holds the table."""
+    return next(
+        (r for r in releases(store) if r.release_id == name and r.state == "published" and table in r.tables), None
+    )
+
+
+def _suite(table: str) -> Suite:
+    spec = spec_of(table.removeprefix("features/")) if table.startswith("features/") else None
+    return suite_of(table, unit_norm=spec is not None and spec.unit == "unit-norm")
+
+
+def _row(table: str, former: str | None, verdict: Verdict) -> dict[str, Any]:
+    check = verdict.asked.check
+    again = check.passes_with_time and not verdict.success
+    return {
+        "table_name": table,
+        "check_name": check.name,
+        "severity": verdict.asked.severity,
+        "success": verdict.success,
+        "observed": as_json(verdict.observed),
+        "expected": verdict.asked.expected,
+        "examples": as_json(verdict.examples),
+        "about": check.about,
+        "compared_with": former,
+        "retry_at": datetime.now(UTC) + timedelta(days=1) if again else None,
+    }
