@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.plan import features, ingest, items_and_links, texts
+from tasks.plan import features, index, ingest, items_and_links, texts
 from tasks.run import open_build, release, run, summary
 
 
@@ -28,4 +28,5 @@ def build_features(
         run(build, items_and_links)
         run(build, texts)
         run(build, features)
+        run(build, index)
         return summary(build, release(build))

@@ -1,9 +1,13 @@
-"""Small files beside the tables (the store's description, the lease), on local disk or an object store."""
+"""Files beside the tables (the store's description, the lease, vector indexes), on local disk or an object store."""
 
 import json
 import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -13,7 +17,7 @@ Etag = str | None
 
 
 class Objects:
-    """Files under one URL, read and written whole; a write is atomic."""
+    """Files under one URL; a write is atomic."""
 
     def __init__(self, url: str) -> None:
         """`url` is a folder, or what object_store understands."""
@@ -48,6 +52,54 @@ class Objects:
         except (AlreadyExistsError, PreconditionError):
             return False
         return True
+
+    @contextmanager
+    def draft(self, folder: str) -> Generator[Path]:
+        """A path of this disk at which to write a new file; gone at the end, unless `publish` has given it its name.
+
+        On disk it lies beside its final place, so that the name is given by a rename; a killed process leaves it there,
+        and `names` lists it.
+        """
+        place = Path(self.url, folder) if is_local(self.url) else Path(tempfile.gettempdir())
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f".{uuid4().hex}.draft"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish(self, draft: Path, name: str) -> None:
+        """Give a finished draft its name: a rename on disk, else one upload; the file is there whole or not at all."""
+        if is_local(self.url):
+            draft.replace(Path(self.url, name))
+        else:
+            obstore.put(self._open(), name, draft)
+
+    @contextmanager
+    def on_disk(self, name: str) -> Generator[Path]:
+        """The path of a file on this disk: its own, or that of a copy which goes at the end.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        if is_local(self.url):
+            path = Path(self.url, name)
+            if not path.is_file():
+                raise FileNotFoundError(path)
+            yield path
+            return
+        got = obstore.get(self._open(), name)
+        with tempfile.NamedTemporaryFile(prefix="mediateca-") as copy:
+            for block in got.stream(min_chunk_size=8 << 20):
+                copy.write(block)
+            copy.flush()
+            yield Path(copy.name)
+
+    def names(self, folder: str) -> dict[str, int]:
+        """Names of the files beneath a folder, drafts included, and their sizes in bytes."""
+        if is_local(self.url) and not Path(self.url, folder).is_dir():
+            return {}
+        return {file["path"]: file["size"] for files in obstore.list(self._open(), folder) for file in files}
 
     def delete(self, name: str) -> None:
         """Remove the file if it is there."""

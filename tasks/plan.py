@@ -10,6 +10,7 @@ from storage.schemas import LOGS
 from storage.store import Store
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
+from tasks.index import index_stage
 from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
@@ -40,7 +41,12 @@ def features(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     return feature_stages(catalogue, store)
 
 
-STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, features)
+def index(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Nearest neighbours by the catalogue's features."""
+    return [index_stage(catalogue)]
+
+
+STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, features, index)
 """The order in which `build-features` runs them."""
 
 
