@@ -333,6 +333,40 @@ def sql(
         _print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
 
 
+@app.command()
+def neighbors(
+    catalogue: CatalogueArg,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="item_id, `source:source_id`, or a title.")],
+    feature: Annotated[str | None, typer.Option(help="By which feature; default: the first that is indexed.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many, 1 to 1,000.")] = 10,
+    release_id: Annotated[str | None, typer.Option("--release", help="Default: the current release.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the items nearest to one, by the vector index of a release. Higher scores are nearer.
+
+    The score is the cosine, or, where the catalogue says `metric: l2`, the distance with a minus sign.
+
+    Example: `mediateca neighbors films movielens:1 --feature minilm -k 5`
+    """
+    from storage.releases import find_release
+    from tasks.neighbors import find_neighbors
+
+    _, store = _built(catalogue)
+    release = find_release(store, release_id)
+    found = find_neighbors(store, release, item, feature=feature, k=k)
+    for note in found.notes:
+        typer.secho(f"note: {note}", fg="yellow", err=True)
+    if as_json:
+        _print_json([{name: row[name] for name in ("item_id", "title", "score")} for row in found.rows])
+        return
+    rows = [
+        {"title": r["title"], "year": str(r["year"] or ""), "kind": r["kind"], "score": f"{r['score']:.3f}"}
+        for r in found.rows
+    ]
+    named = f"{found.item['title']} ({found.item['item_id']})"
+    _print_table(f"nearest to {named} by {found.feature}, release {release.release_id}", rows)
+
+
 def _named_in(query: str, store: "Store") -> list[str] | None:
     """The tables that the query can mean; None, for all, when it names none (`show tables`). Opening costs time."""
     from storage.schemas import table_of

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.plan import features, ingest, items_and_links, texts, validate
+from tasks.plan import features, index, ingest, items_and_links, media, texts, validate
 from tasks.run import open_build, release, run, summary
 
 
@@ -27,6 +27,8 @@ def build_features(
         run(build, ingest)
         run(build, items_and_links)
         run(build, texts)
+        run(build, media)
         run(build, features)
+        run(build, index)
         run(build, validate)
         return summary(build, release(build))

@@ -1,22 +1,25 @@
-"""Files beside the tables (description, lease, media, pages), on local disk or an object store."""
+"""Files beside the tables (description, lease, media, indexes, pages), on local disk or an object store."""
 
 import json
 import os
-import secrets
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 Etag = str | None
-PART = ".part"
+DRAFT = ".draft"
 """Ending of a file that is being written; one that a killed process left is nobody's."""
 
 
 class Objects:
-    """Files under one URL, read and written whole; a write is atomic."""
+    """Files under one URL; a write is atomic."""
 
     def __init__(self, url: str) -> None:
         """`url` is a folder, or what object_store understands."""
@@ -72,36 +75,70 @@ class Objects:
             return False
         return True
 
-    def write_once(self, name: str, data: bytes) -> None:
-        """Write a file whose name says what is in it; one that is there already stays as it is.
-
-        On local disk by a temporary name and a rename (0.12 ms for 30 kB; through obstore 0.21 ms), on an object store
-        by one PUT: asking first whether it is there would cost as much.
-        """
-        if not is_local(self.url):
-            obstore.put(self._open(), name, data)
-            return
-        path = Path(self.url) / name
-        if path.is_file():
-            return
-        part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-
     def write(self, name: str, content: bytes) -> None:
         """Write the file, or write it anew."""
         obstore.put(self._open(), name, content)
 
-    def names(self, folder: str) -> list[str]:
-        """Names of all files in the folder and beneath."""
-        if is_local(self.url) and not (Path(self.url) / folder).exists():
-            return []
-        return sorted(str(found["path"]) for page in obstore.list(self._open(), f"{folder}/") for found in page)
+    def write_once(self, name: str, data: bytes) -> None:
+        """Write a file whose name says what is in it; one that is there already stays as it is.
+
+        Through a draft on local disk (0.12 ms for 30 kB; through obstore 0.21 ms), on an object store by one PUT:
+        asking first whether it is there would cost as much.
+        """
+        if not is_local(self.url):
+            obstore.put(self._open(), name, data)
+        elif not Path(self.url, name).is_file():
+            with self.draft(os.path.dirname(name)) as draft:
+                draft.write_bytes(data)
+                self.publish(draft, name)
+
+    @contextmanager
+    def draft(self, folder: str) -> Generator[Path]:
+        """A path of this disk at which to write a new file; gone at the end, unless `publish` has given it its name.
+
+        On disk it lies beside its final place, so that the name is given by a rename; a killed process leaves it there,
+        and `names` lists it.
+        """
+        place = Path(self.url, folder) if is_local(self.url) else Path(tempfile.gettempdir())
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f".{uuid4().hex}{DRAFT}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish(self, draft: Path, name: str) -> None:
+        """Give a finished draft its name: a rename on disk, else one upload; the file is there whole or not at all."""
+        if is_local(self.url):
+            draft.replace(Path(self.url, name))
+        else:
+            obstore.put(self._open(), name, draft)
+
+    @contextmanager
+    def on_disk(self, name: str) -> Generator[Path]:
+        """The path of a file on this disk: its own, or that of a copy which goes at the end.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        if is_local(self.url):
+            path = Path(self.url, name)
+            if not path.is_file():
+                raise FileNotFoundError(path)
+            yield path
+            return
+        got = obstore.get(self._open(), name)
+        with tempfile.NamedTemporaryFile(prefix="mediateca-") as copy:
+            for block in got.stream(min_chunk_size=8 << 20):
+                copy.write(block)
+            copy.flush()
+            yield Path(copy.name)
+
+    def names(self, folder: str) -> dict[str, int]:
+        """Names of the files beneath a folder, drafts included, and their sizes in bytes."""
+        if is_local(self.url) and not Path(self.url, folder).is_dir():
+            return {}
+        return {file["path"]: file["size"] for files in obstore.list(self._open(), folder) for file in files}
 
     def delete(self, name: str) -> None:
         """Remove the file if it is there."""

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"  # refused by its size or its declared size, before decoding
     SILENT = "silent"  # every sample is below hearing, or the Mel spectrogram has no range
     SCHEMA_DRIFT = "schema_drift"  # a response lacks a field that we need
+    LOW_RECALL = "low_recall"  # the index is there and can be asked, but finds fewer true neighbours than wanted
     INTERNAL_ERROR = "internal_error"  # a fault of ours on one item; the detail names it
     REMOVED = "removed"  # a tombstone: the input is gone; the reader hides it
     TAKEN_DOWN = "taken_down"  # removed on request and kept out of later runs

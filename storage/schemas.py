@@ -294,6 +294,23 @@ _VALIDATIONS = _table(
     Column("about", "string"),  # what is wrong where it fails
     Column("compared_with", "string"),  # the release; null before the first
 )
+_INDEXES = _table(
+    "keyed",
+    "indexes",
+    "feature",
+    "vector indexes: which files hold them, and how well they find the nearest neighbours",
+    _required("feature", "string"),  # minilm: of the table features/minilm
+    Column("metric", "string"),  # cosine, l2
+    Column("kind", "string"),  # flat: exact; hnsw
+    Column("parameters", "string"),  # JSON: M, efConstruction, efSearch of hnsw; {} of flat
+    Column("count", "int64"),  # vectors
+    Column("dimension", "int32"),
+    Column("recall_at_10", "float64"),  # 0 to 1, against exact search; present with reason low_recall, too
+    Column("index_sha256", "string"),  # of indexes/<index_sha256>.faiss
+    Column("ids_sha256", "string"),  # of indexes/<ids_sha256>.ids: Parquet, item_id in the index's order
+    Column("size_bytes", "int64"),  # of both files
+    Column("seconds", "float64"),  # to read the vectors, build and measure
+)
 _RUNS = _table(
     "log",
     "runs",
@@ -369,6 +386,7 @@ TABLES: dict[str, Table] = {
         _TEXTS,
         _MEDIA,
         _VALIDATIONS,
+        _INDEXES,
         _RUNS,
         _RELEASES,
         _MODELS,

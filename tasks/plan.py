@@ -10,9 +10,11 @@ from storage.schemas import LOGS
 from storage.store import Store
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
+from tasks.index import index_stage
 from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
+from tasks.media import media_stages
 from tasks.settings import Catalogue
 from tasks.stage import Stage, count_pending, fingerprint, is_up_to_date, last_runs, scan
 from tasks.texts import texts_stage
@@ -41,12 +43,22 @@ def features(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     return feature_stages(catalogue, store)
 
 
+def media(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Windows of recordings, and pictures."""
+    return media_stages(catalogue)
+
+
+def index(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Nearest neighbours by the catalogue's features."""
+    return [index_stage(catalogue)]
+
+
 def validate(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     """What the tables hold against what is expected of them."""
     return [validate_stage(catalogue, store)]
 
 
-STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, features, validate)
+STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, media, features, index, validate)
 """The order in which `build-features` runs them."""
 
 

@@ -13,7 +13,17 @@ from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
 from tasks.settings import Catalogue
 
-_LIBRARIES = ("deltalake", "duckdb", "numpy", "prefect", "pyarrow", "sentence-transformers", "torch", "transformers")
+_LIBRARIES = (
+    "deltalake",
+    "duckdb",
+    "faiss-cpu",
+    "numpy",
+    "prefect",
+    "pyarrow",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
 
 
 class ReleaseBlocked(Exception):

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -74,6 +74,35 @@ class FeaturizerSettings(_Strict):
     minilm: MinilmSettings | None = None
     tabular: TabularSettings | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features that are built, in the order of this class; each has the table `features/<name>`."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+
+class AudioSettings(_Strict):
+    """Which stretch of a recording is kept."""
+
+    start_s: float = Field(default=30.0, ge=0)  # shorter recordings: their middle, then all of them
+    length_s: float = Field(default=30.0, gt=0, le=600)
+    keep_native_window: bool = False  # also as it is, for encoders that need more than 11 kHz
+
+
+class IndexSettings(_Strict):
+    """Which features are searchable by neighbours, and how."""
+
+    features: tuple[str, ...] | None = None  # None: every vector feature the catalogue builds; the first is the default
+    metric: Literal["cosine", "l2"] = "cosine"
+    flat_up_to: int = Field(default=50_000, ge=0)  # vectors; above it HNSW
+    least_recall: float = Field(default=0.95, ge=0, le=1)  # recall@10 against exact search
+
+    @field_validator("features")
+    @classmethod
+    def _once_each(cls, features: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if twice := sorted({name for name in features or () if (features or ()).count(name) > 1}):
+            raise ValueError(f"the feature '{twice[0]}' is named twice; name it once")
+        return features
+
 
 class ValidationSettings(_Strict):
     """What is checked before a release, and which failures block it. Checks are named `table.check`.
@@ -141,6 +170,8 @@ class Catalogue(_Strict):
     separate: tuple[str, ...] = ()  # "source:id" of entities that must stay items of their own
     featurizers: FeaturizerSettings = FeaturizerSettings()
     validation: ValidationSettings = ValidationSettings()
+    index: IndexSettings = IndexSettings()
+    audio: AudioSettings = AudioSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 
@@ -150,6 +181,18 @@ class Catalogue(_Strict):
         for name in separate:
             _check_name("source", name.partition(":")[0], info.data.get("sources", ()))
         return separate
+
+    @field_validator("index")
+    @classmethod
+    def _indexes_what_is_built(cls, index: IndexSettings, info: ValidationInfo) -> IndexSettings:
+        if featurizers := info.data.get("featurizers"):
+            for name in index.features or ():
+                if name not in featurizers.names:
+                    raise ValueError(
+                        f"the catalogue builds no feature '{name}'; {nearest(name, featurizers.names)}"
+                        f"under `featurizers:` are: {', '.join(featurizers.names) or 'none'}"
+                    )
+        return index
 
     @property
     def store_url(self) -> str:

@@ -1,0 +1,275 @@
+"""The index stage: the vectors of a feature become a FAISS index with a measured recall; files first, then the row."""
+
+# Annotations stay text: numpy, pyarrow and faiss are imported at their first use.
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from storage.hashing import digest
+from storage.indexes import put_ids, put_index
+from storage.lazy import np, pa, pc
+from storage.reasons import Reason
+from storage.schemas import table_of
+from storage.store import Store
+from tasks.settings import Catalogue, CatalogueError, IndexSettings
+from tasks.stage import Stage, rows_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION = "1"
+NEAREST, QUERIES = 10, 1_000  # recall@10, over so many of the indexed vectors
+LINKS, EF_CONSTRUCTION = 32, 80
+EF_SEARCH, MOST_EF_SEARCH = 64, 1_024  # doubled from the first to the last until the recall suffices
+_BLOCK_ROWS = 16_384
+
+
+class Vectors(NamedTuple):
+    """The vectors of one feature."""
+
+    ids: pa.Array  # item_ids, sorted: the order of the index
+    array: NDArray[np.float32]  # (n, d), rows as the store gave them
+    order: NDArray[np.int64]  # (n,): array[order[i]] belongs to ids[i]
+
+
+class Unfit(Exception):
+    """The feature's vectors make no index; the message says why."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def index_stage(catalogue: Catalogue) -> Stage:
+    """Feature tables to `indexes`: a row per chosen feature; one that is no longer chosen loses its row."""
+    features, settings = indexed_features(catalogue), catalogue.index
+    chosen = settings.model_dump_json()
+    return Stage(
+        name="index",
+        version=VERSION,
+        reads=tuple(f"features/{name}" for name in features),
+        writes="indexes",
+        inputs=_inputs(features, settings),
+        compute=partial(index_features, settings=chosen),
+        chunk_keys=1,
+        runs_in="driver",  # one feature's vectors in memory at a time, also where there are many workers
+        outside=lambda: chosen,
+        seconds_per_key=3.0,
+    )
+
+
+def indexed_features(catalogue: Catalogue) -> tuple[str, ...]:
+    """The features to index, the default of `neighbors` first.
+
+    Raises:
+        CatalogueError: A feature that was asked for is no vector.
+    """
+    asked = catalogue.index.features
+    vectors = tuple(name for name in catalogue.featurizers.names if _is_vector(name))
+    if odd := [name for name in asked or () if name not in vectors]:
+        raise CatalogueError(f"index.features: '{odd[0]}' is no vector; vectors are: {', '.join(vectors) or 'none'}")
+    return vectors if asked is None else asked
+
+
+def _is_vector(feature: str) -> bool:
+    return any(c.name == "value" and c.type == "floats" for c in table_of(f"features/{feature}").columns)
+
+
+def _inputs(features: Sequence[str], settings: IndexSettings) -> str:
+    """SQL: each feature with a digest of its values, in whatever order, and of the settings."""
+    how = digest(settings.model_dump_json(exclude={"features"}).encode()) % 2**62
+    value = "sum(md5_number_lower(concat(item_id, ':', value_hash))::hugeint)"
+    selects = [
+        f"select '{name}' as feature, ((coalesce({value}, 0) + {how}) % 9223372036854775807)::bigint as input_hash "
+        f"from {table_of(f'features/{name}').view} where reason is null"
+        for name in features
+    ]
+    return " union all ".join(selects) or "select null::varchar as feature, null::bigint as input_hash where false"
+
+
+def index_features(rows: pa.Table, store: Store, *, settings: str) -> pa.Table:
+    """One row per feature: an index, or a reason."""
+    how = IndexSettings.model_validate_json(settings)
+    features: list[str] = rows.column("feature").to_pylist()
+    return rows_table("indexes", [{"feature": name} | index_feature(store, name, how) for name in features])
+
+
+def index_feature(store: Store, feature: str, settings: IndexSettings) -> dict[str, Any]:
+    """Build, measure and store the index of one feature; the value columns of its row, or its reason."""
+    began = time.perf_counter()
+    try:
+        vectors = load_vectors(store, feature, unit=settings.metric == "cosine")
+    except Unfit as exc:
+        return {"reason": exc.reason, "detail": str(exc)}
+    index, found = build(vectors, settings)
+    ids, file = put_ids(store, vectors.ids), put_index(store, index)
+    found |= {"index_sha256": file.sha256, "ids_sha256": ids.sha256, "size_bytes": ids.size_bytes + file.size_bytes}
+    if found["recall_at_10"] < settings.least_recall:
+        found |= {"reason": Reason.LOW_RECALL, "detail": _too_low(found, settings)}
+    return found | {"seconds": round(time.perf_counter() - began, 3)}
+
+
+def _too_low(found: dict[str, Any], settings: IndexSettings) -> str:
+    return (
+        f"recall@10 is {found['recall_at_10']:.3f} with {found['parameters']}, index.least_recall is "
+        f"{settings.least_recall}; index.flat_up_to: {found['count']} makes the search exact"
+    )
+
+
+# --- vectors
+
+
+def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
+    """The feature's vectors, streamed into one array; with `unit` scaled to length 1, but for zeros, which stay zeros.
+
+    Memory: 1 M x 384 is 1.54 GB here. The index of it holds a copy (1.54 GB) and, above `flat_up_to`, links (0.27 GB
+    with M = 32): 3.4 GB at the peak, beside DuckDB's limit of 2 GB while the vectors are read.
+
+    Raises:
+        Unfit: There is none, they are not of one length, or one is not finite.
+    """
+    view = table_of(f"features/{feature}").view
+    con = store.database(only=(f"features/{feature}",))
+    n = con.sql(f"select count(*) from {view} where reason is null").fetchall()[0][0]
+    if not n:
+        raise Unfit(Reason.MISSING_INPUT, f"no item has a value in features/{feature}")
+    ids: list[pa.Array] = []
+    array, at = np.empty((n, 0), np.float32), 0
+    for batch in con.sql(f"select item_id, value from {view} where reason is null").to_arrow_reader(_BLOCK_ROWS):
+        block = _block(batch, array.shape[1] or None)
+        if not array.shape[1]:
+            array = np.empty((n, block.shape[1]), np.float32)
+        array[at : at + len(block)] = _scaled(block) if unit else block
+        ids.append(batch.column("item_id"))
+        at += len(block)
+    names = pa.chunked_array(ids).combine_chunks()
+    order = pc.sort_indices(names)
+    return Vectors(names.take(order), array, order.to_numpy().astype(np.int64))
+
+
+def _block(batch: pa.RecordBatch, width: int | None) -> NDArray[np.float32]:
+    """The vectors of a batch, (rows, width)."""
+    values = batch.column("value")
+    lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+    width = int(lengths[0]) if width is None else width
+    if odd := np.flatnonzero(lengths != width).tolist():
+        found = f"{lengths[odd[0]]:.0f} numbers, others {width}"
+        raise Unfit(Reason.INTERNAL_ERROR, f"item {batch.column('item_id')[odd[0]]} has {found}")
+    block = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    if odd := np.flatnonzero(~np.isfinite(block).all(axis=1)).tolist():
+        raise Unfit(Reason.INTERNAL_ERROR, f"item {batch.column('item_id')[odd[0]]} has NaN or infinity in its vector")
+    return block
+
+
+def _scaled(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(block.astype(np.float64), axis=1, keepdims=True)  # squares of 1e20 overflow in float32
+    return (block / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+# --- building and measuring
+
+
+def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any]]:
+    """A `faiss.Index` over the vectors in the order of their ids, and what its row says of it."""
+    n, d = vectors.array.shape
+    flat = n <= settings.flat_up_to
+    index = _empty(d, settings.metric, flat=flat)
+    with _one_thread():
+        for start in range(0, n, _BLOCK_ROWS):
+            index.add(vectors.array[vectors.order[start : start + _BLOCK_ROWS]])
+    recall = Recall(vectors, settings)
+    measured = recall.of(index) if flat else tune(index, recall, settings.least_recall)
+    parameters = {"M": LINKS, "efConstruction": EF_CONSTRUCTION, "efSearch": index.hnsw.efSearch} if not flat else {}
+    return index, {
+        "metric": settings.metric,
+        "kind": "flat" if flat else "hnsw",
+        "parameters": json.dumps(parameters),
+        "count": n,
+        "dimension": d,
+        "recall_at_10": measured,
+    }
+
+
+def _empty(d: int, metric: str, *, flat: bool) -> Any:
+    import faiss
+
+    measure = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
+    if flat:
+        return faiss.IndexFlat(d, measure)
+    index = faiss.IndexHNSWFlat(d, LINKS, measure)
+    index.hnsw.efConstruction = EF_CONSTRUCTION
+    return index
+
+
+def tune(index: Any, recall: Recall, least: float) -> float:
+    """Double efSearch, which is kept in the index, until the recall suffices or the limit is reached; the recall."""
+    index.hnsw.efSearch = EF_SEARCH
+    while (measured := recall.of(index)) < least and index.hnsw.efSearch < MOST_EF_SEARCH:
+        index.hnsw.efSearch *= 2
+    return measured
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """The graph of an HNSW index depends on the order in which threads link their vectors; one has one order.
+
+    20,000 x 384: 3.4 s with one thread, 5.7 to 7.2 s with two on two busy cores (measured 2026-11-22).
+    """
+    import faiss
+
+    had = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(had)
+
+
+class Recall:
+    """Recall@10 of an index against exact search, some of its own vectors being the queries and no answers."""
+
+    def __init__(self, vectors: Vectors, settings: IndexSettings) -> None:
+        """Search exactly, once."""
+        import faiss
+
+        self._vectors, self._cosine = vectors, settings.metric == "cosine"
+        n = len(vectors.array)
+        self._k = min(NEAREST, n - 1)
+        # item_ids are digests: evenly spaced in their order is a sample.
+        self._own = vectors.order[np.linspace(0, n - 1, min(n, QUERIES)).astype(np.int64)]
+        self._queries = vectors.array[self._own]
+        if self._k:
+            metric = faiss.METRIC_INNER_PRODUCT if self._cosine else faiss.METRIC_L2
+            _, rows = faiss.knn(self._queries, vectors.array, self._k + 1, metric=metric)
+            self._limits = self._scores(without(rows, self._own)).min(axis=1, keepdims=True)
+
+    def of(self, index: Any) -> float:
+        """The share of the answers that are no farther than the 10th exact one, 0 to 1; 1 where there is no other item.
+
+        By distance, not by id: which of several equal vectors is found is no matter.
+        """
+        if not self._k:
+            return 1.0
+        _, places = index.search(self._queries, self._k + 1)
+        rows = without(np.where(places >= 0, self._vectors.order[places], -1), self._own)
+        near = self._scores(rows) >= self._limits - 1e-6 * (1 + np.abs(self._limits))
+        return round(float((near & (rows >= 0)).mean()), 6)
+
+    def _scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(Q, k): higher is nearer."""
+        found = self._vectors.array[rows]
+        if self._cosine:
+            return np.einsum("qd,qkd->qk", self._queries, found)
+        return -np.linalg.norm(found - self._queries[:, None], axis=2)
+
+
+def without(found: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(Q, k) of (Q, k + 1) answers: without the query itself, or, where it is not among them, without the last."""
+    keep = found != own[:, None]
+    keep[keep.all(axis=1), -1] = False
+    return found[keep].reshape(len(found), -1)

@@ -1,0 +1,140 @@
+"""Files of recordings and pictures to `media`: one window per recording, each picture as received once it is proven."""
+
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from featurizers.base import MediaError
+from storage.hashing import digest_of
+from storage.lazy import pa
+from storage.media import MediaFiles
+from storage.reasons import Reason
+from storage.store import Store
+from tasks.media_sources import media_path, media_roots, wanted_media
+from tasks.settings import AudioSettings, Catalogue
+from tasks.stage import Stage, per_item, rows_table
+
+AUDIO_VERSION = "1"
+IMAGE_VERSION = "1"
+Row = dict[str, Any]
+WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"
+_READS = ("links", "inputs", "raw")
+
+
+def media_stages(catalogue: Catalogue) -> list[Stage]:
+    """The windows and the pictures, of the sources that have any."""
+    sounds, pictures = media_roots(catalogue, "audio"), media_roots(catalogue, "image")
+    return ([audio_stage(catalogue, sounds)] if sounds else []) + (
+        [image_stage(catalogue, pictures)] if pictures else []
+    )
+
+
+def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
+    """Recordings to `media`: a window each, and the same at its native rate where the catalogue keeps it."""
+    kinds = f"('{WINDOW}'), ('{NATIVE}')" if catalogue.audio.keep_native_window else f"('{WINDOW}')"
+    return Stage(
+        name="audio",
+        version=f"{AUDIO_VERSION}-{digest_of(catalogue.audio.model_dump(exclude={'keep_native_window'}))}",
+        reads=_READS,
+        writes="media",
+        scope=f"kind in ('{WINDOW}', '{NATIVE}')",
+        inputs=_inputs(catalogue, "audio", kinds),
+        compute=partial(cut_windows, roots=roots, settings=catalogue.audio),
+        chunk_keys=200,
+        seconds_per_key=0.15,
+    )
+
+
+def image_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
+    """Pictures to `media`, as received."""
+    return Stage(
+        name="images",
+        version=IMAGE_VERSION,
+        reads=_READS,
+        writes="media",
+        scope=f"kind = '{IMAGE}'",
+        inputs=_inputs(catalogue, "image", f"('{IMAGE}')"),
+        compute=partial(prove_pictures, roots=roots),
+        seconds_per_key=0.003,
+    )
+
+
+def _inputs(catalogue: Catalogue, entity: str, kinds: str) -> str:
+    return (
+        f"select item_id, kind, value_hash as input_hash, source, file "
+        f"from ({wanted_media(catalogue, entity)}), (values {kinds}) kinds(kind)"
+    )
+
+
+def cut_windows(rows: pa.Table, store: Store, *, roots: Mapping[str, str], settings: AudioSettings) -> pa.Table:
+    """The window of each recording, stored as FLAC: mono at 22,050 Hz, or as it is for the kind `audio_native`."""
+    from featurizers.audio import decode_window
+    from featurizers.flac import encode_flac
+
+    files = MediaFiles(store.url)
+
+    def one(path: Path, kind: str) -> Row:
+        window = decode_window(path, start_s=settings.start_s, length_s=settings.length_s, keep_native=kind == NATIVE)
+        wave, rate_hz = window.wave, window.rate_hz
+        if window.native is not None:
+            wave, rate_hz = window.native, window.native_rate_hz
+        data = encode_flac(wave, rate_hz)
+        return {
+            "sha256": files.put(data, "flac"),
+            "format": "flac",
+            "size_bytes": len(data),
+            "rate_hz": rate_hz,
+            "channels": 1 if wave.ndim == 1 else wave.shape[1],
+            "offset_s": window.offset_s,
+            "duration_s": window.duration_s,
+            "source_format": window.source_format,
+            "source_rate_hz": window.source_rate_hz,
+            "source_duration_s": window.source_duration_s,
+        }
+
+    return _of_files(rows, roots, one)
+
+
+def prove_pictures(rows: pa.Table, store: Store, *, roots: Mapping[str, str]) -> pa.Table:
+    """Each picture as received, once its first frame has been decoded in full."""
+    from featurizers.images import MAX_BYTES, prove
+
+    files = MediaFiles(store.url)
+
+    def one(path: Path, kind: str) -> Row:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)  # `prove` refuses what is larger by its size
+        facts = prove(data)
+        return {
+            "sha256": files.put(data, facts.format),
+            "format": facts.format,
+            "size_bytes": len(data),
+            "width": facts.width,
+            "height": facts.height,
+            "mode": facts.mode,
+            "orientation": facts.orientation,
+            "frames": facts.frames,
+        }
+
+    return _of_files(rows, roots, one)
+
+
+def _of_files(rows: pa.Table, roots: Mapping[str, str], one: Callable[[Path, str], Row]) -> pa.Table:
+    """`one(path, kind)` for each row; a file that is gone or cannot be used is a reason."""
+
+    def row(found: Row) -> Row:
+        said = {"source": found["source"], "source_url": found["file"]}
+        try:
+            return said | one(media_path(roots, found["source"], found["file"]), found["kind"])
+        except MediaError as exc:
+            return said | {"reason": exc.reason, "detail": exc.detail}
+        except FileNotFoundError:
+            return said | {"reason": Reason.NOT_FOUND, "detail": "the file is gone since it was listed"}
+        except PermissionError:
+            return said | {"reason": Reason.DECODE_ERROR, "detail": "the file cannot be read: no permission"}
+
+    return rows_table("media", per_item(rows, ("item_id", "kind"), row))
