@@ -45,7 +45,8 @@ def ingest_stage(catalogue: Catalogue) -> Stage:
         chunk_keys=500,
         chunk_bytes=64 << 20,
         beside=("raw", "interactions", "quarantine"),
-        seconds_per_key=1.0,
+        seconds_per_key=0.003,
+        seconds_per_mb=0.05,
     )
 
 

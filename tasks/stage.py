@@ -57,6 +57,7 @@ class Stage:
     prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
     refit: Callable[[Store], Stage] | None = None  # as `prepare`, with a frozen fit made anew
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
+    seconds_per_mb: float = 0.0  # what the inputs' `size_bytes` add to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,12 +212,17 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
     return con
 
 
-def count_pending(con: Any) -> dict[str, int]:
-    """How many keys are new, changed, to retry, removed, and in all."""
+def count_pending(con: Any, stage: Stage) -> dict[str, Any]:
+    """How many keys are new, changed, to retry, removed, and in all; and a guess at the seconds they take."""
+    key = table_of(stage.writes).key
     states = dict(con.sql("select state, count(*) from todo group by state").fetchall())
     counts = {state: states.get(state, 0) for state in ("new", "changed", "retry")}
     counts["removed"] = con.sql("select count(*) from gone").fetchall()[0][0]
-    return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0]}
+    seconds = sum(states.values()) * stage.seconds_per_key
+    if stage.seconds_per_mb:
+        sizes = f"select coalesce(sum(size_bytes), 0) from wanted semi join todo using ({', '.join(key)})"
+        seconds += con.sql(sizes).fetchall()[0][0] / 1e6 * stage.seconds_per_mb
+    return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0], "seconds": float(seconds)}
 
 
 # --- running
@@ -255,13 +261,13 @@ def run_stage(
     if is_up_to_date(stage, seen, last, now):
         return result
     con = scan(store, stage, now)
-    counts = count_pending(con)
+    counts = count_pending(con, stage)
     todo = counts["new"] + counts["changed"] + counts["retry"]
     result.status, result.skipped = "completed", counts["inputs"] - todo
     progress.begin(stage.name, todo)
     _run_chunks(
         _chunks(con, stage),
-        lambda rows: submit(stage, _work(store.url, stage, rows), todo * stage.seconds_per_key),
+        lambda rows: submit(stage, _work(store.url, stage, rows), counts["seconds"]),
         result,
         window,
         progress,
