@@ -127,7 +127,12 @@ def synthesise(folder: Path, seconds: float = 70.0) -> list[Path]:
     import soundfile
 
     rng, rate_hz = np.random.default_rng(0), 44_100
-    kinds = {"ogg": ("OGG", "VORBIS"), "mp3": ("MP3", "MPEG_LAYER_III"), "flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16")}
+    kinds = {
+        "ogg": ("OGG", "VORBIS"),
+        "mp3": ("MP3", "MPEG_LAYER_III"),
+        "flac": ("FLAC", "PCM_16"),
+        "wav": ("WAV", "PCM_16"),
+    }
     times = np.arange(int(seconds * rate_hz)) / rate_hz
     paths: list[Path] = []
     for take in range(2):
@@ -206,7 +211,9 @@ def table(found: dict[str, Any]) -> str:
                 lines.append(f"  {what:14} {result[what]:8.2f}x (per clip {per['min']:.2f} to {per['max']:.2f})")
         if scaled := result.get("scaling"):
             by = scaled["speed_up"]
-            lines.append(f"  {scaled['processes']} processes    {by['median']:8.2f}x ({by['min']:.2f} to {by['max']:.2f})")
+            lines.append(
+                f"  {scaled['processes']} processes    {by['median']:8.2f}x ({by['min']:.2f} to {by['max']:.2f})"
+            )
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 FEATURIZERS: dict[str, str] = {
+    "audio_descriptors": "featurizers.audio_descriptors:AudioDescriptors",
     "mel": "featurizers.mel:Mel",
     "minilm": "featurizers.minilm:Minilm",
     "tabular": "featurizers.tabular:Tabular",
