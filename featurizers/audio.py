@@ -1,4 +1,4 @@
-"""The window of a recording that features are computed from: 30 s of mono at 22,050 Hz, as decoded, never as claimed."""
+"""The window of a recording that features are computed from: 30 s of mono at 22,050 Hz, as decoded, not as claimed."""
 
 # Annotations stay text: numpy, soundfile and PyAV are imported at their first use.
 from __future__ import annotations
@@ -105,6 +105,7 @@ class _Info:
     rate_hz: int
     channels: int
     format: str
+    claims: bool  # whether the header says that there are samples, or does not say
     total: int | None  # frames of the whole source, where its end was seen
 
 
@@ -127,7 +128,7 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
     try:
         with closing(SndfileReader(path)) as reader:
             taken, info = _by_sndfile(reader, wanted)
-        if taken.count:
+        if taken.count or not info.claims:
             return taken, info
         refused = "opens, but no sample decodes"
     except Unreadable as exc:
@@ -155,8 +156,7 @@ def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
         # Less than was claimed. If from the first frame on as many decode as were claimed, it is seeking that fails.
         total, claimed = reader.count_from_start(min(total, enough)), total
         seek = total < min(claimed, enough)
-    seen = total if total < enough else None
-    return taken, _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, total=seen)
+    return taken, _info(reader, total, enough, claims=reader.claimed > 0)
 
 
 def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:
@@ -165,9 +165,12 @@ def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:
     every = reader.take(enough, keep_native=wanted.keep_native)
     _check_header(reader.rate_hz, reader.channels, 0.0, wanted)
     first, count = wanted.plan(every.count, reader.rate_hz)
-    total = every.count if every.count < enough else None
-    info = _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, total=total)
-    return every.part(first, count), info
+    return every.part(first, count), _info(reader, every.count, enough, claims=True)
+
+
+def _info(reader: SndfileReader | AvReader, total: int, enough: int, *, claims: bool) -> _Info:
+    seen = total if total < enough else None
+    return _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, claims=claims, total=seen)
 
 
 def _check_header(rate_hz: int, channels: int, declared_s: float, wanted: _Wanted) -> None:
@@ -186,6 +189,8 @@ def _check_header(rate_hz: int, channels: int, declared_s: float, wanted: _Wante
 
 
 def _finished(taken: Take, info: _Info, rate_hz: int, wanted: _Wanted) -> AudioWindow:
+    if not taken.count and info.claims:
+        raise MediaError(Reason.DECODE_ERROR, f"opens as {info.format}, but no sample decodes")
     if taken.count < max(1, math.ceil(wanted.least_s * info.rate_hz)):
         found = taken.count / info.rate_hz
         raise MediaError(Reason.TOO_SHORT, f"{found:.3f} s decode; {wanted.least_s:g} s at least expected")
@@ -206,11 +211,11 @@ def _finished(taken: Take, info: _Info, rate_hz: int, wanted: _Wanted) -> AudioW
 
 
 def _check_samples(mono: NDArray[np.float32]) -> None:
-    low, high = float(mono.min()), float(mono.max())  # either is NaN if any sample is
-    if not (math.isfinite(low) and math.isfinite(high)) or max(-low, high) > _LOUDEST:
-        raise MediaError(Reason.DECODE_ERROR, f"samples from {low:g} to {high:g}; finite ones about [-1, 1] expected")
-    if max(-low, high) < SILENCE:
-        raise MediaError(Reason.SILENT, f"no sample beyond {max(-low, high):.2g}; {SILENCE:g} (-80 dBFS) expected")
+    peak = max(abs(float(mono.min())), abs(float(mono.max())))  # NaN if any sample is: both ends are
+    if not peak <= _LOUDEST:
+        raise MediaError(Reason.DECODE_ERROR, f"a sample of {peak:g}; finite ones about [-1, 1] expected")
+    if peak < SILENCE:
+        raise MediaError(Reason.SILENT, f"no sample beyond {peak:.2g}; {SILENCE:g} (-80 dBFS) expected")
 
 
 def _joined(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:

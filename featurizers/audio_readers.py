@@ -63,7 +63,7 @@ def downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:
         mono = block[:, 0] + block[:, 1]
         mono *= np.float32(0.5)
         return mono
-    return np.mean(block, axis=1, dtype=np.float32)
+    return np.asarray(np.mean(block, axis=1), np.float32)
 
 
 # --- libsndfile
@@ -165,10 +165,10 @@ class AvReader:
 
         # A file object and no protocol: what a file refers to is never opened.
         options = {"protocol_whitelist": "none", "format_whitelist": _CONTAINERS}
-        self._failures = (av.FFmpegError, ValueError, RuntimeError, OSError)
+        self._failures = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
         self._bytes = path.open("rb")
         try:
-            self._file = av.open(self._bytes, container_options=options, metadata_errors="ignore")
+            self._file = av.open(self._bytes, mode="r", container_options=options, metadata_errors="ignore")
         except self._failures as exc:
             self._bytes.close()
             raise Unreadable(getattr(exc, "strerror", None) or str(exc)) from exc

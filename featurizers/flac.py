@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featurizers.base import MediaError
 from featurizers.spectrum import AMIN, N_FFT, TOP_DB, mel_power
@@ -74,8 +74,8 @@ def decode_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
 
     try:
         block = _find_block(data)
-        wave, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32" if block is None else "int32")
-        return (wave, int(rate_hz)) if block is None else (_restored(wave, block), int(rate_hz))
+        read: Any = soundfile.read(io.BytesIO(data), dtype="float32" if block is None else "int32")
+        return (read[0] if block is None else _restored(read[0], block)), int(read[1])
     except (soundfile.SoundFileError, RuntimeError, ValueError, IndexError, struct.error) as exc:
         raise MediaError(Reason.DECODE_ERROR, f"a stored window that is no whole FLAC file: {exc}") from exc
 

@@ -6,6 +6,7 @@ from typing import Any
 from featurizers.base import FeatureSpec
 
 FEATURIZERS: dict[str, str] = {
+    "audio_descriptors": "featurizers.audio_descriptors:AudioDescriptors",
     "bert": "featurizers.hf_text:Bert",
     "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
     "mel": "featurizers.mel:Mel",

@@ -21,6 +21,14 @@ _BLOCK, _GROUP = 48, 8
 _LOUD = 2e9  # see _refine
 
 
+@lru_cache(maxsize=1)
+def fourier() -> Any:
+    """scipy.fft, untyped: its functions are declared as what they dispatch to."""
+    import scipy.fft
+
+    return scipy.fft
+
+
 def frame_count(samples: int) -> int:
     """Frames of a clip: centred on every 512th sample, so 1,292 for 661,500 samples."""
     return 1 + samples // HOP
@@ -38,13 +46,11 @@ def frames_of(wave: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def spectra(frames: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.complex64]]]:
     """Spectra in blocks: which frames they are of, and shape (frames, 1025)."""
-    from scipy.fft import rfft
-
     windowed = np.empty((_BLOCK, N_FFT), np.float32)
     for first in range(0, len(frames), _BLOCK):
         block = frames[first : first + _BLOCK]
         np.multiply(block, hann(), out=windowed[: len(block)])
-        yield slice(first, first + len(block)), rfft(windowed[: len(block)], axis=1, overwrite_x=True)
+        yield slice(first, first + len(block)), fourier().rfft(windowed[: len(block)], axis=1, overwrite_x=True)
 
 
 def mel_power(wave: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
@@ -66,20 +72,18 @@ def _refine(
     ratio `_LOUD` the largest error over 35 recordings is 0.0005 dB, beyond it 0.0011 dB. Doing so for all frames
     takes 14 ms more, for those beyond 2 ms on average.
     """
-    from scipy.fft import rfft
-
     floor = max(float(energies.max()) * 10 ** (-TOP_DB / 10), AMIN)
     loud = np.flatnonzero(totals > _LOUD * np.maximum(energies.min(axis=1), np.float32(floor)))
     for first in range(0, len(loud), _BLOCK):
         which = loud[first : first + _BLOCK]
-        spectrum = rfft(frames[which] * _hann(), axis=1, overwrite_x=True).astype(np.complex64)
+        spectrum = fourier().rfft(frames[which] * _hann(), axis=1, overwrite_x=True).astype(np.complex64)
         again = np.empty((len(which), BANDS), np.float32)
         mel_bands(spectrum, rate_hz, out=again)
         energies[which] = again
 
 
 def mel_bands(spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mel energies of a block of spectra (which it overwrites) into `out`, (frames, 128); gives their totals, (frames,)."""
+    """Mel energies of a block of spectra into `out`, (frames, 128), and their totals, (frames,); overwrites the block."""
     parts = spectrum.view(np.float32)  # real and imaginary by turns
     np.multiply(parts, parts, out=parts)
     for bands, bins, weights in _grouped_bank(rate_hz):
