@@ -81,16 +81,19 @@ class Objects:
         if not is_local(self.url):
             obstore.put(self._open(), name, data)
             return
-        path = Path(self.url) / name
-        if path.is_file():
+        path = os.path.join(self.url, name)
+        if os.path.isfile(path):
             return
-        part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
+        part = f"{path}.{os.getpid()}-{secrets.token_hex(4)}{PART}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            try:
+                _write(part, data)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                _write(part, data)
             os.replace(part, path)
         except BaseException:
-            part.unlink(missing_ok=True)
+            Path(part).unlink(missing_ok=True)
             raise
 
     def delete(self, name: str) -> None:
@@ -99,6 +102,13 @@ class Objects:
             obstore.delete(self._open(), name)
         except FileNotFoundError:
             return
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "xb", buffering=0) as file:
+        rest = memoryview(data)
+        while len(rest):
+            rest = rest[file.write(rest) :]
 
 
 def is_local(url: str) -> bool:

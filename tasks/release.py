@@ -8,7 +8,7 @@ from featurizers.registry import featurizer
 from storage.releases import Release, current_release, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
-from tasks.settings import Catalogue
+from tasks.settings import Catalogue, EncoderSettings, MinilmSettings
 
 _LIBRARIES = ("deltalake", "duckdb", "numpy", "prefect", "pyarrow", "sentence-transformers", "torch", "transformers")
 
@@ -50,8 +50,9 @@ def _check(counts: dict[str, int]) -> None:
 
 
 def _weights(catalogue: Catalogue) -> dict[str, str]:
-    minilm = catalogue.featurizers.minilm
-    return {"minilm": featurizer("minilm", **minilm.model_dump()).version} if minilm else {}
+    chosen = catalogue.featurizers.chosen.items()
+    encoders = [(name, s) for name, s in chosen if isinstance(s, MinilmSettings | EncoderSettings)]
+    return {name: featurizer(name, **settings.model_dump()).version for name, settings in encoders}
 
 
 def code_version() -> str:
