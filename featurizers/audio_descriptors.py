@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers import audio_music
-from featurizers.base import FeatureBatch, FeatureSpec
-from featurizers.base import MediaError
+from featurizers.base import FeatureBatch, FeatureSpec, MediaError
 from featurizers.flac import decode_flac
 from featurizers.mel import log_mel
 from featurizers.spectrum import N_FFT, fourier, frames_of, spectra

@@ -53,6 +53,23 @@ class FeatureBatch:
     mask: NDArray[np.bool_] | None = None  # (B, *spec.shape); False: not observed, the value stands in for it
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuantisedMel:
+    """A log-Mel spectrogram as bytes: q / 255 is its min-max view in [0, 1]."""
+
+    q: NDArray[np.uint8]  # (128, n_frames): Mel band, frame
+    db_lo: float  # what 0 stands for
+    db_hi: float  # what 255 stands for
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelBatch:
+    """Spectrograms of one batch, in the order of the inputs; their lengths differ."""
+
+    values: tuple[QuantisedMel | None, ...]  # None where errors[i] is not
+    errors: tuple[str | None, ...]  # a `storage.reasons.Reason` per clip that has no value
+
+
 class Featurizer(Protocol[Input]):
     """A frozen function from inputs to arrays."""
 

@@ -397,16 +397,28 @@ LOGS = tuple(name for name, table in TABLES.items() if table.kind == "log")
 
 
 def feature_table(name: str) -> Table:
-    """The table of one feature: a vector per item, or a reason."""
+    """The table of one feature: a vector or a spectrogram per item, or a reason."""
     return _table(
         "keyed",
         f"features/{name}",
         "item_id",
         f"the feature {name}",
         _required("item_id", "string"),
-        Column("value", "floats"),
-        Column("mask", "bools"),  # true: observed; null where every cell is
+        *(_SPECTROGRAM if name == "mel" else _VECTOR),
     )
+
+
+_VECTOR = (
+    Column("value", "floats"),
+    Column("mask", "bools"),  # true: observed; null where every cell is
+)
+_SPECTROGRAM = (
+    Column("value", "binary"),  # uint8, row by row of shape (bands, frames): dB = db_lo + value / 255 (db_hi - db_lo)
+    Column("bands", "int32"),
+    Column("frames", "int32"),  # of 512 samples at 22,050 Hz
+    Column("db_lo", "float64"),  # dB re 1
+    Column("db_hi", "float64"),
+)
 
 
 def table_of(name: str) -> Table:

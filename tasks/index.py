@@ -70,7 +70,7 @@ def indexed_features(catalogue: Catalogue) -> tuple[str, ...]:
         CatalogueError: A feature that was asked for is no vector.
     """
     asked = catalogue.index.features
-    vectors = tuple(name for name in catalogue.featurizers.names if _is_vector(name))
+    vectors = tuple(name for name in catalogue.featurizers.chosen if _is_vector(name))
     if odd := [name for name in asked or () if name not in vectors]:
         raise CatalogueError(f"index.features: '{odd[0]}' is no vector; vectors are: {', '.join(vectors) or 'none'}")
     return vectors if asked is None else asked

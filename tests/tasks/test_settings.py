@@ -75,7 +75,11 @@ def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
             "pth: films",
             "line 6: unknown key 'pth'; did you mean 'path'? allowed here: connector, fields",
         ),
-        ("minilm:", "minlm:", "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: minilm, tabular"),
+        (
+            "minilm:",
+            "minlm:",
+            "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: bert, image_",
+        ),
         ("batch: 8", "bach: 8", "line 16: unknown key 'bach'; did you mean 'batch'? allowed here: batch, max_tokens"),
         (
             "numeric: [year]",
@@ -128,6 +132,40 @@ def test_a_missing_key_is_named_with_where_it_belongs(refused, old: str, new: st
 )
 def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: str, said: str) -> None:
     assert said in refused(edited(old, new))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            "bert: {max_token: 9}",
+            "unknown key 'max_token'; did you mean 'max_tokens'? allowed here: batch_size",
+        ),
+        (
+            "bert: {pooling: last}",
+            "'featurizers.bert.pooling': Input should be 'cls', 'mean' or 'pooler', found",
+        ),
+        ("bert: {device: gpu}", "'featurizers.bert.device': String should match pattern"),
+        ("bert: {model: some/model}", "model 'some/model' of the Hugging Face hub: revision '' is not a commit; copy"),
+        ("resnet18: {revision: main}", "hub: revision 'main' is not a commit; copy its 40 hex digits"),
+        (f"resnet18: {{model: ./mine, revision: {'f' * 40}}}", "'./mine' is a folder and has no revision; leave"),
+        ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
+    ],
+)
+def test_what_an_encoder_cannot_be_is_told_before_anything_runs(refused, written: str, said: str) -> None:
+    found = refused(GOOD + f"  {written}\n")
+    assert "line 17: " in found
+    assert said in found
+
+
+def test_encoders_have_their_known_weights_by_default(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yml").write_text(GOOD + "  bert: {}\n  resnet18: {}\n  image_descriptors: {}\n")
+    chosen = load_catalogue(str(tmp_path / "shelf.yml")).featurizers
+    assert list(chosen.chosen) == ["minilm", "bert", "resnet18", "image_descriptors", "tabular"]
+    assert chosen.bert is not None
+    assert chosen.resnet18 is not None
+    assert (chosen.bert.model, chosen.bert.pooling) == ("google-bert/bert-base-uncased", "mean")
+    assert (chosen.resnet18.model, chosen.resnet18.pooling) == ("microsoft/resnet-18", "pooler")
 
 
 def test_a_connector_that_does_not_exist_is_told_before_anything_runs(refused) -> None:
