@@ -81,7 +81,7 @@ def test_music(real_data: Path) -> None:
     assert (entities["spotify-songs"], entities["mpd"]) == (28_352, 93_660)
     assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
     assert one(store, "select count(*) from items where title is null") == 0
-    nameless = "select count(*) from items where len(creators) = 0"
+    nameless = "select count(*) from items where coalesce(len(creators), 0) = 0"
     assert one(store, nameless) == one(store, f"{nameless} and item_id in (select item_id from ({audio}))") == 25
     # A Spotify id is one item in whichever sources it stands.
     twice = "select entity_id from links where state = 'accepted' group by 1 having count(distinct item_id) > 1"
