@@ -165,7 +165,7 @@ class AvReader:
 
         # A file object and no protocol: what a file refers to is never opened.
         options = {"protocol_whitelist": "none", "format_whitelist": _CONTAINERS}
-        self._failures = (av.error.FFmpegError, ValueError, RuntimeError, OSError)
+        self._failures = (av.FFmpegError, ValueError, RuntimeError, OSError)
         self._bytes = path.open("rb")
         try:
             self._file = av.open(self._bytes, mode="r", container_options=options, metadata_errors="ignore")
