@@ -162,10 +162,11 @@ class AvReader:
     def __init__(self, path: Path) -> None:
         """Raises `Unreadable` where there is no audio stream with a decoder."""
         import av
+        from av.error import FFmpegError
 
         # A file object and no protocol: what a file refers to is never opened.
         options = {"protocol_whitelist": "none", "format_whitelist": _CONTAINERS}
-        self._failures = (av.FFmpegError, ValueError, RuntimeError, OSError)
+        self._failures = (FFmpegError, ValueError, RuntimeError, OSError)
         self._bytes = path.open("rb")
         try:
             self._file = av.open(self._bytes, mode="r", container_options=options, metadata_errors="ignore")

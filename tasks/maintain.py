@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage.indexes import ids_naming, sweep
+from storage import indexes, media
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
@@ -27,11 +27,15 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
-    """Delete the files that neither now nor a published release needs, those of indexes included; how many."""
+    """Delete the files that neither now nor a published release needs, of indexes and media too; how many."""
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
-    return of_tables + sweep(store, kept_versions(store, "indexes"))
+    return (
+        of_tables
+        + indexes.sweep(store, kept_versions(store, "indexes"))
+        + media.sweep(store, kept_versions(store, "media"))
+    )
 
 
 def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str, Any]:
@@ -108,7 +112,7 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
-    if lists := ids_naming(store, entities):  # an index that holds one of them goes whole; the next build makes it anew
+    if lists := indexes.ids_naming(store, entities):  # an index that holds one of them goes whole; the next build makes it anew
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)
