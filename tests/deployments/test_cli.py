@@ -14,6 +14,7 @@ import pytest
 from benchmarks.kill import servers
 from storage.lock import build_lock
 from storage.store import Store
+from tests.tasks.plant import spoil
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("mediateca"))
@@ -210,6 +211,30 @@ def test_emptied_source_is_not_released(copy: Path) -> None:
     assert json.loads(cli(copy, "release", "list", "small.yaml", "--json").stdout)[0]["current"]
 
 
+def test_blocked_release_exits_with_4_and_says_why_every_time(copy: Path) -> None:
+    store = Store(str(copy / "small"))
+    (item,) = spoil(store, "items", lambda row: {"title": None}, where="title = 'Jaws'")
+    ran = cli(copy, "build", "small.yaml")
+    assert (ran.returncode, "Traceback" in ran.stderr) == (4, False)
+    for words in ("v1 stays current", "items.title_not_null", "1 of 3 rows", item["item_id"], "blocked/index.html"):
+        assert words in ran.stderr, ran.stderr
+    again = cli(copy, "build", "small.yaml", "--json")
+    answer = json.loads(again.stdout)
+    assert (again.returncode, answer["release"], answer["validation"]["blocked"]) == (4, "v1", True)
+    assert {s["done"] for s in answer["stages"]} == {0}
+    assert [f["check"] for f in answer["validation"]["failed"]] == ["title_not_null"]
+    status = json.loads(cli(copy, "status", "small.yaml", "--json").stdout)
+    assert (status["release"], status["validation"]["failed"]) == ("v1", answer["validation"]["failed"])
+    assert "items.title_not_null" in cli(copy, "status", "small.yaml").stdout
+
+    accepted = (copy / "small.yaml").read_text() + "validation: {checks: {items.title_not_null: warn}}\n"
+    (copy / "small.yaml").write_text(accepted)
+    ran = cli(copy, "build", "small.yaml", "--json")
+    answer = json.loads(ran.stdout)
+    assert (ran.returncode, answer["release"], answer["validation"]["blocked"]) == (0, "v2", False)
+    assert [f["severity"] for f in answer["validation"]["failed"]] == ["warn"]
+
+
 def test_second_build_is_refused_before_anything_starts(copy: Path) -> None:
     (copy / "data" / "movies.csv").write_text(FILMS + "4,Alien (1979),Horror\n")
     with build_lock(str(copy / "small")):
@@ -287,7 +312,7 @@ def test_commands_exit_with_their_code_every_time(built: Path, args: tuple[str, 
 
 @pytest.mark.parametrize("args", LIGHT)
 def test_light_commands_load_nothing_heavy(built: Path, args: tuple[str, ...]) -> None:
-    heavy = ("prefect", "torch", "pyarrow", "pyarrow.dataset", "great_expectations", "polars", "numpy")
+    heavy = ("prefect", "torch", "pyarrow", "pyarrow.dataset", "great_expectations", "polars", "numpy", "pandas")
     code = (
         f"import sys; sys.argv = {['mediateca', *args]!r}\n"
         "from deployments.cli import app\n"

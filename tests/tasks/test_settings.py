@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
-from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings import CatalogueError, SourceSettings, ValidationSettings, load_catalogue, shipped
 
 GOOD = """\
 catalogue: shelf
@@ -249,3 +250,43 @@ def test_an_unknown_catalogue_names_the_nearest() -> None:
         load_catalogue("demmo")
     with pytest.raises(CatalogueError, match=r"no catalogue 'shelf\.yaml': shipped: .* writes one"):
         load_catalogue("shelf.yaml")
+
+
+VALIDATION = """\
+validation:
+  default: off
+  checks: {items.title_not_null: block, features.zero_norm: off, features/minilm.zero_norm: warn}
+  thresholds: {features.coverage: 0.9}
+"""
+
+
+def test_checks_are_set_one_by_one_the_nearest_name_counting(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yaml").write_text(GOOD + VALIDATION, encoding="utf-8")
+    found = load_catalogue(str(tmp_path / "shelf.yaml")).validation
+    zero, coverage = checks_of("features")["zero_norm"], checks_of("features")["coverage"]
+    assert found.severity("items", checks_of("items")["title_not_null"]) == "block"
+    assert found.severity("items", checks_of("items")["kind_known"]) == "off"
+    assert found.severity("features/minilm", zero) == "warn"
+    assert found.severity("features/tabular", zero) == "off"
+    assert (found.threshold("features/tabular", coverage), coverage.threshold) == (0.9, 0.7)
+    assert ValidationSettings().severity("features/tabular", zero) == "block"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("items.title_not_null", "items.titel_not_null", "did you mean 'items.title_not_null'? known: "),
+        ("features/minilm.zero_norm", "features/minilm.zero_nrm", "did you mean 'features.zero_norm'? known: "),
+        ("features.coverage", "coverage", "unknown check '.coverage'"),
+        (
+            "default: off",
+            "defualt: off",
+            "unknown key 'defualt'; did you mean 'default'? allowed here: checks",
+        ),
+        ("features.zero_norm: off", "features.zero_norm: no thanks", "Input should be 'block', 'warn' or 'off'"),
+        ("default: off", "default: on", "Input should be 'block', 'warn' or 'off', found True"),
+        ("features.coverage: 0.9", "features.coverage: high", "Input should be a valid number"),
+    ],
+)
+def test_checks_that_are_misspelt_are_named_with_the_nearest(refused, old: str, new: str, said: str) -> None:
+    assert said in refused(GOOD + VALIDATION.replace(old, new))
