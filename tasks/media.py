@@ -44,6 +44,7 @@ def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         scope=f"kind in ('{WINDOW}', '{NATIVE}')",
         inputs=_inputs(catalogue, "audio", kinds),
         compute=partial(cut_windows, roots=roots, settings=catalogue.audio),
+        outside=partial(str, kinds),  # not of the version: rows of the one kind stay when the other is asked for
         chunk_keys=200,
         seconds_per_key=0.15,
     )
