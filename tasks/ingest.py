@@ -120,9 +120,7 @@ def load_parts(rows: pa.Table, store: Store, *, sources: dict[str, SourceSetting
             part = Part(**{name: row[name] for name in ("entity", "file", "start", "end", "stat", "size_bytes")})
             pages = opened[source].pages(part.entity, keys=(part,))
             counts = loader.load(source, namespace_of(source, sources[source].connector), pages)
-            done.append(
-                {name: row[name] for name in ("source", "entity", "part", "file", "size_bytes", "stat")} | counts
-            )
+            done.append({name: row[name] for name in _KEPT} | counts)
     loader.flush()
     return rows_table("inputs", done)
 
