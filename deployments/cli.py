@@ -363,8 +363,10 @@ def neighbors(
         {"title": r["title"], "year": str(r["year"] or ""), "kind": r["kind"], "score": f"{r['score']:.3f}"}
         for r in found.rows
     ]
-    named = f"{found.item['title']} ({found.item['item_id']})"
-    _print_table(f"nearest to {named} by {found.feature}, release {release.release_id}", rows)
+    # Not as the table's title, which would be broken at the table's width.
+    title, item_id = found.item["title"], found.item["item_id"]
+    typer.echo(f"nearest to {title} ({item_id}) by {found.feature}, release {release.release_id}")
+    _print_table("", rows)
 
 
 def _named_in(query: str, store: "Store") -> list[str] | None:

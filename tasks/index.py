@@ -178,10 +178,7 @@ def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any
     """A `faiss.Index` over the vectors in the order of their ids, and what its row says of it."""
     n, d = vectors.array.shape
     flat = n <= settings.flat_up_to
-    index = _empty(d, settings.metric, flat=flat)
-    with _one_thread():
-        for start in range(0, n, _BLOCK_ROWS):
-            index.add(vectors.array[vectors.order[start : start + _BLOCK_ROWS]])
+    index = filled(vectors, settings.metric, flat=flat)
     recall = Recall(vectors, settings)
     measured = recall.of(index) if flat else tune(index, recall, settings.least_recall)
     parameters = {"M": LINKS, "efConstruction": EF_CONSTRUCTION, "efSearch": index.hnsw.efSearch} if not flat else {}
@@ -195,14 +192,18 @@ def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any
     }
 
 
-def _empty(d: int, metric: str, *, flat: bool) -> Any:
+def filled(vectors: Vectors, metric: str, *, flat: bool) -> Any:
+    """An index that holds the vectors, searched exactly or by links."""
     import faiss
 
+    n, d = vectors.array.shape
     measure = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
-    if flat:
-        return faiss.IndexFlat(d, measure)
-    index = faiss.IndexHNSWFlat(d, LINKS, measure)
-    index.hnsw.efConstruction = EF_CONSTRUCTION
+    index = faiss.IndexFlat(d, measure) if flat else faiss.IndexHNSWFlat(d, LINKS, measure)
+    if isinstance(index, faiss.IndexHNSW):
+        index.hnsw.efConstruction = EF_CONSTRUCTION
+    with _one_thread():
+        for start in range(0, n, _BLOCK_ROWS):
+            index.add(vectors.array[vectors.order[start : start + _BLOCK_ROWS]])
     return index
 
 

@@ -112,7 +112,9 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
-    if lists := indexes.ids_naming(store, entities):  # an index that holds one of them goes whole; the next build makes it anew
+    if lists := indexes.ids_naming(
+        store, entities
+    ):  # an index that holds one of them goes whole; the next build makes it anew
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)

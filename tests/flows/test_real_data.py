@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from storage.releases import find_release
 from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
+from tasks.neighbors import find_neighbors
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
 from tasks.settings import Catalogue, load_catalogue
@@ -56,6 +58,10 @@ def test_films(real_data: Path) -> None:
     assert one(store, f"{whole} where item_id in ({overviews})") >= 784
     film = store.database().sql("select * from items where title = 'The Godfather'").to_arrow_table().to_pylist()[0]
     assert (film["year"], film["creators"], film["language"]) == (1972, ["Francis Ford Coppola"], "en")
+    assert one(store, "select (kind, count, recall_at_10) from indexes") == ("flat", 9_735, 1.0)
+    godfather = find_neighbors(store, find_release(store), "the godfather", k=1_000)
+    assert godfather.item["item_id"] == film["item_id"]
+    assert "The Godfather: Part II" in [row["title"] for row in godfather.rows[:100]]
     assert all(row["up_to_date"] for row in make_plan(catalogue, store))
 
 

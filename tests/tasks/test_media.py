@@ -35,9 +35,7 @@ def shelf(tmp_path: Path) -> Shelf:
     (images / "good.png").write_bytes(saved(corners(), "png"))
     (images / "cut.jpg").write_bytes(saved(corners(), "jpeg")[:-200])
     (images / "notes.txt").write_text("not a picture", "utf-8")
-    return Shelf(
-        tmp_path, "music", "images", featurizers={"mel": {}, "audio_descriptors": {}, "image_descriptors": {}}
-    )
+    return Shelf(tmp_path, "music", "images", featurizers={"mel": {}, "audio_descriptors": {}, "image_descriptors": {}})
 
 
 def media(store: Store) -> dict[str, dict[str, object]]:

@@ -188,6 +188,32 @@ def test_separate_names_a_source_of_the_catalogue(refused) -> None:
     assert "line 17: unknown source 'movielns'; did you mean 'movielens'? known: movielens, tmdb" in said
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (
+            "{features: [minlm]}",
+            "line 17: the catalogue builds no feature 'minlm'; did you mean 'minilm'? under `featurizers:` are: minilm",
+        ),
+        ("{features: [minilm, minilm]}", "line 17: the feature 'minilm' is named twice; name it once"),
+        (
+            "{featurs: [minilm]}",
+            "unknown key 'featurs'; did you mean 'features'? allowed here: features, flat_up_to, le",
+        ),
+        ("{metric: cosin}", "line 17: 'index.metric': Input should be 'cosine' or 'l2', found 'cosin'"),
+        ("{flat_up_to: -1}", "line 17: 'index.flat_up_to': Input should be greater than or equal to 0, found -1"),
+        ("{least_recall: 95}", "line 17: 'index.least_recall': Input should be less than or equal to 1, found 95"),
+    ],
+)
+def test_an_index_that_cannot_be_made_is_told(refused, index: str, said: str) -> None:
+    assert said in refused(GOOD + f"index: {index}\n")
+
+
+def test_what_is_indexed_is_what_is_built(refused) -> None:
+    said = refused(GOOD.replace("  minilm:\n    batch: 8\n", "") + "index: {features: [tabular, minilm]}\n")
+    assert said == "shelf.yaml, line 15: the catalogue builds no feature 'minilm'; under `featurizers:` are: tabular"
+
+
 def test_a_catalogue_without_sources_is_refused(refused) -> None:
     assert "line 2: 'sources'" in refused("catalogue: shelf\nsources: {}\n")
     assert "line 2: 'sources': Input should be a valid dictionary, found None" in refused(
