@@ -82,7 +82,7 @@ class SndfileReader:
             self._file = self._open()
         except (soundfile.SoundFileError, TypeError, ValueError, OSError) as exc:
             raise Unreadable(str(getattr(exc, "error_string", exc))) from exc
-        self._failures = (soundfile.SoundFileError, RuntimeError)
+        self._failures, self._used = (soundfile.SoundFileError, RuntimeError), False
         self.rate_hz, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.claimed = max(0, int(self._file.frames))
         self.format = _sndfile_format(self._file.format, self._file.subtype)
@@ -109,10 +109,14 @@ class SndfileReader:
 
     def _go_to(self, first: int, *, seek: bool) -> bool:
         try:
-            if seek:
+            if self._used:
+                # Anew: after an error the state of a decoder is not defined, and where a seek in an MP3 file leads to
+                # depends, in the last bits, on what was decoded before.
+                self._file.close()
+                self._file = self._open()
+            self._used = True
+            if seek and first:  # seeking to 0 changes the last bits of an MP3 file's first frames
                 return self._file.seek(first) == first
-            self._file.close()  # anew: after an error the state of a decoder is not defined
-            self._file = self._open()
         except self._failures:
             return False
         return self.skip(first) == first
@@ -173,10 +177,10 @@ class AvReader:
         except self._failures as exc:
             self._bytes.close()
             raise Unreadable(getattr(exc, "strerror", None) or str(exc)) from exc
-        self._stream = next(iter(self._file.streams.audio), None)
-        if self._stream is None:
+        self._stream: Any = next(iter(self._file.streams.audio), None)
+        if self._stream is None or self._stream.codec_context is None:
             self.close()
-            raise Unreadable("no audio stream")
+            raise Unreadable("no audio stream with a codec that it knows")
         codec = self._stream.codec_context
         self.rate_hz, self.channels = int(codec.sample_rate or 0), int(codec.channels or 0)
         self.claimed_s = (self._file.duration or 0) / 1e6

@@ -83,7 +83,7 @@ def _refine(
 
 
 def mel_bands(spectrum: NDArray[np.complex64], rate_hz: int, *, out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mel energies of a block of spectra into `out`, (frames, 128), and totals, (frames,); overwrites the block."""
+    """Mel energies of a block of spectra into `out`, (frames, 128), and their totals (frames,); overwrites it."""
     parts = spectrum.view(np.float32)  # real and imaginary by turns
     np.multiply(parts, parts, out=parts)
     for bands, bins, weights in _grouped_bank(rate_hz):
