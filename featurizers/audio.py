@@ -164,9 +164,13 @@ def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
 
 def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:
     _check_header(reader.rate_hz or 1_000, reader.channels or 1, reader.claimed_s, wanted)
+
+    def accept(rate_hz: int, channels: int) -> int:
+        _check_header(rate_hz, channels, 0.0, wanted)
+        return sum(wanted.frames(rate_hz))
+
+    every = reader.take(accept, keep_native=wanted.keep_native)
     enough = sum(wanted.frames(reader.rate_hz))
-    every = reader.take(enough, keep_native=wanted.keep_native)
-    _check_header(reader.rate_hz, reader.channels, 0.0, wanted)
     first, count = wanted.plan(every.count, reader.rate_hz)
     return every.part(first, count), _info(reader, every.count, enough, claims=True)
 
