@@ -31,7 +31,7 @@ def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
     is compared with does; all its checks at once, as one suite.
     """
     built = [stage.writes for stage in feature_stages(catalogue, store)]
-    settings = catalogue.validation
+    settings = catalogue.validation.with_defaults({"media.window_length": catalogue.audio.length_s})
     known = [*TABLES, *(name for name in built if name.startswith("features/"))]
     tables = [table for table in known if asked_of(suite_of(table), settings)]
     reads = {name for table in tables for name in suite_of(table).reads}
