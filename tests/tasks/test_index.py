@@ -465,6 +465,7 @@ def test_numbers_of_several_units_are_compared_as_z_scores(store: Store) -> None
         return [hz, share] + [0.0] * (len(NAMES) - 2)
 
     given = {"a": made(1000.0, 0.1), "b": made(3000.0, 0.1), "c": made(1000.0, 0.9), "d": made(3000.0, 0.9)}
+    store.create(["features/audio_descriptors"])
     write_vectors(store, given, feature="audio_descriptors")
     array = load_vectors(store, "audio_descriptors", unit=False).array
     np.testing.assert_allclose(np.abs(array[:, :2]), 1.0, rtol=1e-5)
