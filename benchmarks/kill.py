@@ -22,8 +22,10 @@ from typing import Any
 from storage.schemas import LOGS, table_of
 from storage.store import Store
 
-# When a row was written, and by which load, differs from run to run; all else must not.
-_TIMES = {"computed_at", "load_id", "retry_at", "fetched_at"}
+# When a row was written, how long it took, and by which load, differs from run to run; all else must not.
+_TIMES = {"computed_at", "load_id", "retry_at", "fetched_at", "seconds"}
+# Of the vectors in it, whose last bits may differ, and of `seconds`.
+_DIGESTS = {"indexes": {"input_hash", "value_hash", "index_sha256"}}
 TOLERANCE = 1e-5
 
 
@@ -38,7 +40,7 @@ def snapshot(store: Store) -> dict[str, list[dict[str, Any]]]:
     for name in store.tables():
         if name not in LOGS:
             table = table_of(name)
-            kept = [c for c in table.names if c not in _TIMES]
+            kept = [c for c in table.names if c not in _TIMES | _DIGESTS.get(name, set())]
             sql = f"select {', '.join(kept)} from {table.view} order by {', '.join(table.key)}"
             found[name] = con.sql(sql).to_arrow_table().to_pylist()
     return found
