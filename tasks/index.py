@@ -178,7 +178,7 @@ def _block(batch: pa.RecordBatch, width: int | None) -> NDArray[np.float32]:
 def _observed(block: NDArray[np.float32], mask: pa.Array) -> NDArray[np.float32]:
     """The block with NaN where a number was not observed; a row without a mask was observed whole."""
     block, rows = block.copy(), np.flatnonzero(mask.is_valid().to_numpy(zero_copy_only=False))
-    seen = mask.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
+    seen = mask.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), block.shape[1])
     block[rows] = np.where(seen, block[rows], np.nan)
     return block
 
