@@ -7,6 +7,7 @@ from expectations.docs import drop_site
 from storage.indexes import ids_naming, sweep
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
+from storage.reports import pages_naming, sweep_pages
 from storage.schemas import LOGS, table_of
 from storage.store import Store
 from tasks.entities import DESCRIPTIONS, is_of_source
@@ -27,11 +28,12 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
-    """Delete the files that neither now nor a published release needs, those of indexes included; how many."""
+    """Delete what neither now nor a published release needs, files of indexes and reports included; how many files."""
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
-    return of_tables + sweep(store, kept_versions(store, "indexes"))
+    of_indexes = sweep(store, kept_versions(store, "indexes"))
+    return of_tables + of_indexes + sweep_pages(store, kept_versions(store, "reports"))
 
 
 def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str, Any]:
@@ -110,6 +112,8 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
     if lists := ids_naming(store, entities):  # an index that holds one of them goes whole; the next build makes it anew
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
+    if pages := pages_naming(store, entities):
+        where["reports"] = f"sha256 in ({_quoted(pages)})"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)
     # Of `raw` every load and source of the namespace; where ids count in one source alone, of that source. By digest:
