@@ -24,11 +24,11 @@ import pyarrow as pa
 
 from benchmarks.synthetic import movielens_folder
 from storage.store import Store
-from tasks.features import vectors_table
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
 from tasks.settings import Catalogue, load_catalogue
 from tasks.stage import Stage, last_runs, run_stage
+from tasks.vectors import vectors_table
 
 WIDTH = 64
 

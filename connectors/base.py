@@ -31,6 +31,11 @@ def event_schema() -> pa.Schema:
     )
 
 
+@cache
+def _no_events() -> pa.Table:
+    return event_schema().empty_table()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One thing a source said: parsed, not renamed, not cleaned."""
@@ -76,7 +81,7 @@ class Page:
 
     part: Part | None = None  # bulk files only
     records: tuple[Record, ...] = ()
-    events: pa.Table = field(default_factory=lambda: event_schema().empty_table())
+    events: pa.Table = field(default_factory=_no_events)
     rejects: tuple[Reject, ...] = ()
     cursor: str | None = None  # hand back to resume after this page; None is the end
 

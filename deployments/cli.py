@@ -364,8 +364,10 @@ def neighbors(
         {"title": r["title"], "year": str(r["year"] or ""), "kind": r["kind"], "score": f"{r['score']:.3f}"}
         for r in found.rows
     ]
-    named = f"{found.item['title']} ({found.item['item_id']})"
-    _print_table(f"nearest to {named} by {found.feature}, release {release.release_id}", rows)
+    # Not as the table's title, which would be broken at the table's width.
+    title, item_id = found.item["title"], found.item["item_id"]
+    typer.echo(f"nearest to {title} ({item_id}) by {found.feature}, release {release.release_id}")
+    _print_table("", rows)
 
 
 def _named_in(query: str, store: "Store") -> list[str] | None:
@@ -453,20 +455,29 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist, or be empty.")],
     release_id: Annotated[str | None, typer.Option("--release", help="Default: the current release.")] = None,
     float16: Annotated[bool, typer.Option("--float16", help="Vectors as float16: half the size.")] = False,
+    no_media: Annotated[bool, typer.Option("--no-media", help="Leave out recordings and pictures.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a release as plain Parquet shards with a card and checksums, for DuckDB, Polars, pandas, `datasets`.
+    """Write a release as plain Parquet shards with a card and checksums, for `datasets`, DuckDB, Polars, pandas.
 
     Example: `mediateca export demo --to demo-export`
     """
     from storage.releases import find_release
     from tasks.export import export_release
+    from tasks.progress import Bars
 
     _, store = _built(catalogue)
-    found = export_release(store, find_release(store, release_id), to, float16=float16)
-    _print_json(found) if as_json else typer.echo(
-        f"{found['release']}: {len(found['files'])} files, {found['bytes'] / 1e6:.1f} MB in {to}"
-    )
+    release = find_release(store, release_id)
+    with Bars(quiet=as_json, after_s=2.0) as bars:
+        found = export_release(store, release, to, float16=float16, media=not no_media, progress=bars)
+    for name, counts in found["media_left_out"].items():
+        told = ", ".join(f"{count:,} {why}" for why, count in counts.items())
+        typer.secho(f"note: {name}: media files left out: {told}", fg="yellow", err=True)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(f"{found['release']}: {len(found['files'])} files, {found['bytes'] / 1e6:.1f} MB in {to}")
+    typer.echo(f"before you publish it, fill in the licence in {to / 'README.md'}")
 
 
 @app.command()

@@ -36,6 +36,7 @@ def page(result: Any) -> bytes:
     text = re.sub(r"<link\b[^>]*>", "", text)
     text = re.sub(r"<img\b[^>]*>", "", text, flags=re.DOTALL)
     text = re.sub(r"<footer\b.*?</footer>", "", text, flags=re.DOTALL)
+    text = re.sub(r"background: url\('https?:[^;]*;", "", text)
     text = re.sub(r'href="(?:\.\./)+index\.html"', 'href="index.html"', text)
     text = re.sub(r'<a\s+href="(?!index\.html|#)[^"]*"[^>]*>(.*?)</a>', r"\1", text, flags=re.DOTALL)
     return text.replace("</head>", f"{_STYLE}</head>").encode()

@@ -2,7 +2,7 @@
 
 from expectations.checks import Check, Suite, rows_where, shrink_and_growth, twice
 
-KINDS = ("track", "film")
+KINDS = ("track", "film", "artist", "picture", "other")
 FIRST_YEAR = 1870
 """Before the first recording (1877, but piano rolls and sheet music are dated by composition) and the first film."""
 _SHOWN = "item_id, kind, title, year, duration_ms"

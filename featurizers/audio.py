@@ -1,4 +1,4 @@
-"""The window of a recording that features are computed from: 30 s of mono at 22,050 Hz, as decoded, never as claimed."""
+"""The window of a recording that features are computed from: 30 s of mono at 22,050 Hz, as decoded, not as claimed."""
 
 # Annotations stay text: numpy, soundfile and PyAV are imported at their first use.
 from __future__ import annotations
@@ -96,7 +96,8 @@ def decode_window(
     path, limits = Path(path), limits or AudioLimits()
     _check_size(path, limits)
     wanted = _Wanted(start_s=start_s, length_s=length_s, least_s=least_s, keep_native=keep_native, limits=limits)
-    taken, info = _decode(path, wanted)
+    with np.errstate(all="ignore"):  # what is no level in a float file is refused below
+        taken, info = _decode(path, wanted)
     return _finished(taken, info, rate_hz, wanted)
 
 
@@ -105,6 +106,7 @@ class _Info:
     rate_hz: int
     channels: int
     format: str
+    claims: bool  # whether the header says that there are samples, or does not say
     total: int | None  # frames of the whole source, where its end was seen
 
 
@@ -134,7 +136,9 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
         taken, info, refused = None, None, str(exc)
     try:
         with closing(AvReader(path)) as reader:
-            return _by_av(reader, wanted)
+            again, told = _by_av(reader, wanted)
+        # A header that says that there is nothing in it is right if nobody gets anything out of it.
+        return (again, told) if again.count or info is None or taken is None else (taken, info)
     except Unreadable as exc:
         if taken is not None and info is not None:
             return taken, info
@@ -155,19 +159,25 @@ def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
         # Less than was claimed. If from the first frame on as many decode as were claimed, it is seeking that fails.
         total, claimed = reader.count_from_start(min(total, enough)), total
         seek = total < min(claimed, enough)
-    seen = total if total < enough else None
-    return taken, _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, total=seen)
+    return taken, _info(reader, total, enough, claims=reader.claimed > 0)
 
 
 def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:
     _check_header(reader.rate_hz or 1_000, reader.channels or 1, reader.claimed_s, wanted)
+
+    def accept(rate_hz: int, channels: int) -> int:
+        _check_header(rate_hz, channels, 0.0, wanted)
+        return sum(wanted.frames(rate_hz))
+
+    every = reader.take(accept, keep_native=wanted.keep_native)
     enough = sum(wanted.frames(reader.rate_hz))
-    every = reader.take(enough, keep_native=wanted.keep_native)
-    _check_header(reader.rate_hz, reader.channels, 0.0, wanted)
     first, count = wanted.plan(every.count, reader.rate_hz)
-    total = every.count if every.count < enough else None
-    info = _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, total=total)
-    return every.part(first, count), info
+    return every.part(first, count), _info(reader, every.count, enough, claims=True)
+
+
+def _info(reader: SndfileReader | AvReader, total: int, enough: int, *, claims: bool) -> _Info:
+    seen = total if total < enough else None
+    return _Info(rate_hz=reader.rate_hz, channels=reader.channels, format=reader.format, claims=claims, total=seen)
 
 
 def _check_header(rate_hz: int, channels: int, declared_s: float, wanted: _Wanted) -> None:
@@ -186,6 +196,8 @@ def _check_header(rate_hz: int, channels: int, declared_s: float, wanted: _Wante
 
 
 def _finished(taken: Take, info: _Info, rate_hz: int, wanted: _Wanted) -> AudioWindow:
+    if not taken.count and info.claims:
+        raise MediaError(Reason.DECODE_ERROR, f"opens as {info.format}, but no sample decodes")
     if taken.count < max(1, math.ceil(wanted.least_s * info.rate_hz)):
         found = taken.count / info.rate_hz
         raise MediaError(Reason.TOO_SHORT, f"{found:.3f} s decode; {wanted.least_s:g} s at least expected")
@@ -206,11 +218,11 @@ def _finished(taken: Take, info: _Info, rate_hz: int, wanted: _Wanted) -> AudioW
 
 
 def _check_samples(mono: NDArray[np.float32]) -> None:
-    low, high = float(mono.min()), float(mono.max())  # either is NaN if any sample is
-    if not (math.isfinite(low) and math.isfinite(high)) or max(-low, high) > _LOUDEST:
-        raise MediaError(Reason.DECODE_ERROR, f"samples from {low:g} to {high:g}; finite ones about [-1, 1] expected")
-    if max(-low, high) < SILENCE:
-        raise MediaError(Reason.SILENT, f"no sample beyond {max(-low, high):.2g}; {SILENCE:g} (-80 dBFS) expected")
+    peak = max(abs(float(mono.min())), abs(float(mono.max())))  # NaN if any sample is: both ends are
+    if not peak <= _LOUDEST:
+        raise MediaError(Reason.DECODE_ERROR, f"a sample of {peak:g}; finite ones about [-1, 1] expected")
+    if peak < SILENCE:
+        raise MediaError(Reason.SILENT, f"no sample beyond {peak:.2g}; {SILENCE:g} (-80 dBFS) expected")
 
 
 def _joined(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:

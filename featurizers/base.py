@@ -42,6 +42,7 @@ class FeatureSpec:
     shape: tuple[int, ...]  # without the batch axis: (384,)
     dtype: str  # "float32"
     unit: str  # "unit-norm", "z-score or 0/1"
+    mixed: bool = False  # cells of several units: no distance as they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,23 @@ class FeatureBatch:
     values: NDArray[Any]  # (B, *spec.shape); zeros where errors[i] is not None
     errors: tuple[str | None, ...]  # a `storage.reasons.Reason` per item that has no value; length B
     mask: NDArray[np.bool_] | None = None  # (B, *spec.shape); False: not observed, the value stands in for it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuantisedMel:
+    """A log-Mel spectrogram as bytes: q / 255 is its min-max view in [0, 1]."""
+
+    q: NDArray[np.uint8]  # (128, n_frames): Mel band, frame
+    db_lo: float  # what 0 stands for
+    db_hi: float  # what 255 stands for
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelBatch:
+    """Spectrograms of one batch, in the order of the inputs; their lengths differ."""
+
+    values: tuple[QuantisedMel | None, ...]  # None where errors[i] is not
+    errors: tuple[str | None, ...]  # a `storage.reasons.Reason` per clip that has no value
 
 
 class Featurizer(Protocol[Input]):

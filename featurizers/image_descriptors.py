@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers.base import FeatureBatch, FeatureSpec, MediaError
 from featurizers.images import middle, normalise
@@ -50,7 +50,7 @@ class ImageDescriptors:
     name: ClassVar[str] = "image_descriptors"
     version: ClassVar[str] = "1"
     spec: ClassVar[FeatureSpec] = FeatureSpec(
-        shape=(len(NAMES),), dtype="float32", unit="see docs/image-descriptors.md"
+        shape=(len(NAMES),), dtype="float32", unit="see docs/image-descriptors.md", mixed=True
     )
 
     def __call__(self, batch: Sequence[bytes]) -> FeatureBatch:
@@ -65,7 +65,7 @@ class ImageDescriptors:
         return FeatureBatch(values=values, errors=tuple(errors))
 
 
-def describe(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+def describe(picture: NDArray[np.uint8]) -> NDArray[Any]:
     """The descriptors of an RGB picture, shape (height, width, 3), in the order of `NAMES`."""
     height, width, _ = picture.shape
     picture = middle(picture)
@@ -86,7 +86,7 @@ def describe(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate([scalars, _colours(picture), _shape(gradient_y, gradient_x, strength)]).astype(np.float32)
 
 
-def _colour(rgb: NDArray[np.float32]) -> list[float]:
+def _colour(rgb: NDArray[Any]) -> list[float]:
     """Saturation, colourfulness, and where the mean hue lies on the colour wheel."""
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     high, low = rgb.max(2), rgb.min(2)
@@ -99,30 +99,28 @@ def _colour(rgb: NDArray[np.float32]) -> list[float]:
     return [float(saturation.mean()), spread + 0.3 * offset, float(hue_x.mean()), float(hue_y.mean())]
 
 
-def _entropy(luma: NDArray[np.float32]) -> float:
+def _entropy(luma: NDArray[Any]) -> float:
     """Bits per pixel of 256 grey levels, over 8."""
     shares = np.bincount(np.rint(luma * 255).astype(np.int64).ravel(), minlength=256) / luma.size
     shares = shares[shares > 0]
     return abs(float(-(shares * np.log2(shares)).sum())) / 8
 
 
-def _derivatives(luma: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+def _derivatives(luma: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """Central differences along y and x, and the Laplacian; the border is repeated outwards."""
     wide = np.pad(luma, 1, mode="edge")
     up, down, left, right = wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:]
     return (down - up) / 2, (right - left) / 2, up + down + left + right - 4 * luma
 
 
-def _colours(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _colours(picture: NDArray[np.uint8]) -> NDArray[Any]:
     """Shares of the pixels in a grid of 4 x 4 x 4 colours."""
     red, green, blue = (picture[..., channel].astype(np.int64) * LEVELS // 256 for channel in range(3))
     bins = (red * LEVELS + green) * LEVELS + blue
     return np.bincount(bins.ravel(), minlength=LEVELS**3) / bins.size
 
 
-def _shape(
-    gradient_y: NDArray[np.float32], gradient_x: NDArray[np.float32], strength: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _shape(gradient_y: NDArray[Any], gradient_x: NDArray[Any], strength: NDArray[Any]) -> NDArray[Any]:
     """How edge strength is spread over 3 x 3 cells and 8 directions (after Dalal and Triggs, 2005); sums to 1 or 0."""
     height, width = strength.shape
     turn = np.rint(np.arctan2(gradient_y, gradient_x) * (TURNS / math.pi)).astype(np.int64) % TURNS

@@ -1,5 +1,6 @@
 """What picture files say before a pixel is decoded: format, declared size, frames; and Pillow without its globals."""
 
+import ctypes
 import re
 import struct
 import warnings
@@ -61,7 +62,23 @@ def _openers() -> dict[str, tuple[Any, Any]]:
 
     for module in _PLUGINS.values():
         import_module(f"PIL.{module}")
+    _hush_libtiff(Image.core.__file__)
     return {name: (Image.OPEN[name.upper()][0], Image.OPEN[name.upper()][1] or bool) for name in _PLUGINS}
+
+
+def _hush_libtiff(core: str) -> None:
+    """Pillow's libtiff writes straight to stderr, hundreds of lines for one bad file; the errors themselves still come.
+
+    Its handlers are one per process, so this is done once; where the library cannot be reached it stays as it is.
+    """
+    try:
+        library = ctypes.CDLL(core)
+        for name in ("TIFFSetWarningHandler", "TIFFSetErrorHandler"):
+            setter = getattr(library, name)
+            setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+            setter(None)
+    except (OSError, AttributeError):
+        return
 
 
 # --- Pillow's warnings

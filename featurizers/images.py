@@ -159,10 +159,16 @@ def _check_image(image: Any, data: bytes, format: str, max_pixels: int) -> None:
     if format == "tiff":
         _check_size((int(image.tag_v2.get(322, 1)), int(image.tag_v2.get(323, 1))), max_pixels)  # a tile of it
     if format == "jpeg":
-        # Within entropy-coded data FF is followed by 00 or a restart mark: FF DA is a scan (or part of a text).
-        scans, (width, height) = data.count(b"\xff\xda"), image.size
-        if scans * width * height > _MOST_SCANS * max_pixels:
-            raise MediaError(Reason.TOO_LARGE, f"{scans} scans of {width} x {height} pixels")
+        _check_scans(data, image.size, _MOST_SCANS * max_pixels)
+
+
+def _check_scans(data: bytes, size: tuple[int, int], most: int) -> None:
+    width, height = size
+    if len(data) // 8 * width * height <= most:  # a scan takes more bytes than that: need not be counted
+        return
+    scans = data.count(b"\xff\xda")  # within entropy-coded data FF is followed by 00 or a restart mark
+    if scans * width * height > most:
+        raise MediaError(Reason.TOO_LARGE, f"{scans} scans of {width} x {height} pixels")
 
 
 def _check_size(size: tuple[int, int], most: int) -> None:

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from featurizers.base import FeatureSpec, MediaError
+from featurizers.base import FeatureSpec, MediaError, MelBatch, QuantisedMel
 from featurizers.flac import decode_flac
 from featurizers.spectrum import AMIN, BANDS, TOP_DB, frame_count, mel_power
 from storage.lazy import np
@@ -21,23 +20,6 @@ FRAMES = frame_count(30 * RATE_HZ)  # 1,292
 PATCH, STRIDE = 128, 89  # 14 patches cover 1,285 of the 1,292 frames
 
 View = Literal["patches", "thumbnail", "crop"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class QuantisedMel:
-    """A log-Mel spectrogram as bytes: q / 255 is its min-max view in [0, 1]."""
-
-    q: NDArray[np.uint8]  # (128, n_frames): Mel band, frame
-    db_lo: float  # what 0 stands for
-    db_hi: float  # what 255 stands for
-
-
-@dataclass(frozen=True, kw_only=True)
-class MelBatch:
-    """Spectrograms of one batch, in the order of the inputs; their lengths differ."""
-
-    values: tuple[QuantisedMel | None, ...]  # None where errors[i] is not
-    errors: tuple[str | None, ...]  # a `storage.reasons.Reason` per clip that has no value
 
 
 class Mel:

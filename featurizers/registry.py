@@ -6,6 +6,7 @@ from typing import Any
 from featurizers.base import FeatureSpec
 
 FEATURIZERS: dict[str, str] = {
+    "audio_descriptors": "featurizers.audio_descriptors:AudioDescriptors",
     "bert": "featurizers.hf_text:Bert",
     "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
     "mel": "featurizers.mel:Mel",
@@ -34,3 +35,12 @@ def featurizer(name: str, **settings: Any) -> Any:
         raise ValueError(f"unknown featurizer '{name}'; known: {', '.join(sorted(FEATURIZERS))}")
     module, made = FEATURIZERS[name].split(":")
     return getattr(import_module(module), made)(**settings)
+
+
+def cells_of(name: str) -> tuple[tuple[str, str], ...]:
+    """Name and unit of each number of the featurizer's vectors, where they have names that no fit decides."""
+    if name not in FEATURIZERS:
+        return ()
+    module = import_module(FEATURIZERS[name].split(":")[0])
+    names = getattr(module, "NAMES", ())
+    return tuple(zip(names, getattr(module, "UNITS", ("",) * len(names)), strict=True))

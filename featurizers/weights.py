@@ -13,8 +13,18 @@ from pathlib import Path
 
 from featurizers.base import NoWeights
 
-FILES = ("*.safetensors", "*.safetensors.index.json", "*config.json", "tokenizer.json", "special_tokens_map.json")
-FILES += ("added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model")
+FILES = (
+    *("*.safetensors", "*.safetensors.index.json", "*config.json"),
+    *(
+        "tokenizer.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+        "*.model",
+    ),
+)
 """What is loaded of a model's files, and so what is fetched and what the digest is over."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -66,8 +76,8 @@ class Weights:
                 raise ValueError(f"model '{self.model}' is a folder and has no revision; leave `revision` out")
         elif not _COMMIT.fullmatch(self.commit):
             raise ValueError(
-                f"model '{self.model}' of the Hugging Face hub: revision '{self.commit}' is not a commit (40 hex digits); "
-                "copy it from the model's page, or write a folder as ./folder"
+                f"model '{self.model}' of the Hugging Face hub: revision '{self.commit}' is not a commit; "
+                "copy its 40 hex digits from the model's page, or write a folder as ./folder"
             )
 
     @property

@@ -81,7 +81,7 @@ def read_ids(store: Store, sha256: str) -> pa.ChunkedArray:
 def ids_naming(store: Store, items: Collection[str]) -> list[str]:
     """Which lists of ids, of any release or none, hold one of these items; their sha256."""
     wanted = pa.array(list(items), pa.string())
-    lists = [Path(name).stem for name in store.objects.names(_FOLDER) if name.endswith(".ids")]
+    lists = sorted(Path(name).stem for name in store.objects.names(_FOLDER) if name.endswith(".ids"))
     return [sha256 for sha256 in lists if pc.any(pc.is_in(read_ids(store, sha256), value_set=wanted)).as_py()]
 
 

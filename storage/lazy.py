@@ -16,7 +16,9 @@ else:
             self._name = name
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(import_module(self._name), name)
+            found = getattr(import_module(self._name), name)
+            setattr(self, name, found)  # from now on it is found without asking
+            return found
 
     np, pl, pa = _Later("numpy"), _Later("polars"), _Later("pyarrow")
     pc, pq = _Later("pyarrow.compute"), _Later("pyarrow.parquet")

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from storage.errors import told
 from storage.objects import Objects
+from storage.store import Store
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMAT = re.compile(r"[a-z0-9]{1,8}")
@@ -43,6 +45,25 @@ class MediaFiles:
     def delete(self, sha256: str, format: str) -> None:
         """Remove the file if it is there; for the driver, once no row refers to it."""
         self._objects.delete(media_name(sha256, format))
+
+
+def sweep(store: Store, kept_versions: Iterable[int]) -> int:
+    """Delete what neither the newest rows of `media` nor those of these versions name; how many files.
+
+    For the driver, under the build lock: a build stores a file before the row that names it. A folder of 1/256 of the
+    files at a time, so that memory is bounded. Drafts that a killed build left go too.
+    """
+    kept = [store.database({"media": version}, only=("media",)) for version in set(kept_versions)]
+    kept.append(store.database(only=("media",)))
+    gone = 0
+    for start in (f"{n:02x}" for n in range(256)):
+        there = store.objects.names(f"media/{start}")
+        named = f"select sha256, format from media where starts_with(sha256, '{start}')"
+        needed = {media_name(*row) for con in kept for row in con.sql(named).fetchall()} if there else set[str]()
+        for name in there.keys() - needed:
+            store.objects.delete(name)
+            gone += 1
+    return gone
 
 
 def media_name(sha256: str, format: str) -> str:

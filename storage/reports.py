@@ -56,7 +56,7 @@ def _names_any(page: bytes, items: Iterable[bytes]) -> bool:
     return any(item in page for item in items)
 
 
-def sweep_pages(store: Store, kept_versions: Iterable[int]) -> int:
+def sweep(store: Store, kept_versions: Iterable[int]) -> int:
     """Delete what neither the newest row of `reports` nor those of these versions name; how many files.
 
     For the driver, under the build lock: a build stores its page before the row that names it.

@@ -60,15 +60,16 @@ def _arrow_types() -> dict[Type, pa.DataType]:
 
 @dataclass(frozen=True)
 class Column:
-    """One column; its unit and null rule stand beside it."""
+    """One column; its unit and null rule stand beside it, as `about` where others read it in an export."""
 
     name: str
     type: Type
     required: bool = False
+    about: str = ""
 
 
-def _required(name: str, type_: Type) -> Column:
-    return Column(name, type_, required=True)
+def _required(name: str, type_: Type, about: str = "") -> Column:
+    return Column(name, type_, required=True, about=about)
 
 
 ATTEMPT = [
@@ -76,8 +77,8 @@ ATTEMPT = [
     _required("value_hash", "int64"),  # digest of the row's value: what downstream stages compare
     _required("version", "string"),  # version of the stage that computed it
     _required("attempt", "int32"),  # 1 for the first
-    Column("reason", "string"),  # null: there is a value; else a `storage.reasons.Reason`
-    Column("detail", "string"),  # free text for people; never a secret
+    Column("reason", "string", about="why there is no value; null where there is one"),
+    Column("detail", "string", about="free text for people; never a secret"),
     Column("retry_at", "time"),  # null: do not try again before the input or the version changes
     _required("computed_at", "time"),
 ]
@@ -170,29 +171,29 @@ _INTERACTIONS = _table(
     "interactions",
     "source file line",
     "plays, ratings, playlist positions; sort stably by (user_id, time, file, line)",
-    _required("user_id", "string"),  # source:its user or playlist id
-    _required("entity_id", "string"),  # digest of the source's own key; the view adds item_id, aliases resolved
-    _required("source", "string"),
-    _required("kind", "string"),  # rating, play, playlist
-    Column("value", "float32"),  # the rating; null where the source gives none
-    Column("time", "time"),  # null where the source gives no time
-    Column("position", "int32"),  # 0-based place in a playlist
-    _required("file", "string"),
-    _required("line", "int64"),  # file order
+    _required("user_id", "string", about="source:its user or playlist id"),
+    _required("entity_id", "string", about="digest of the source's own key, before aliases are resolved"),
+    _required("source", "string", about="name of the source in the catalogue"),
+    _required("kind", "string", about="rating, play, playlist"),
+    Column("value", "float32", about="the rating; null where the source gives none"),
+    Column("time", "time", about="UTC; null where the source gives no time"),
+    Column("position", "int32", about="0-based place in a playlist"),
+    _required("file", "string", about="file of the source"),
+    _required("line", "int64", about="1-based line of the file; the order of events of one time"),
 )
 _DESCRIBED = (
-    Column("kind", "string"),  # track, film, artist, picture, other
-    Column("title", "string"),
-    Column("creators", "strings"),  # artists of a track, directors of a film
-    Column("album", "string"),
-    Column("year", "int32"),
-    Column("duration_ms", "int64"),
-    Column("isrc", "string"),
-    Column("mbid", "string"),
-    Column("genres", "strings"),  # lower case, sorted
-    Column("language", "string"),  # ISO 639-1
-    Column("explicit", "bool"),
-    Column("attributes", "numbers"),  # the source's own numbers, under its own names
+    Column("kind", "string", about="track, film, artist, picture, other"),
+    Column("title", "string", about="as the source writes it"),
+    Column("creators", "strings", about="artists of a track, directors of a film"),
+    Column("album", "string", about="of a track"),
+    Column("year", "int32", about="of release"),
+    Column("duration_ms", "int64", about="milliseconds"),
+    Column("isrc", "string", about="ISRC of a recording"),
+    Column("mbid", "string", about="MusicBrainz id"),
+    Column("genres", "strings", about="lower case, sorted"),
+    Column("language", "string", about="ISO 639-1"),
+    Column("explicit", "bool", about="whether the source marks it as explicit"),
+    Column("attributes", "numbers", about="the source's own numbers, under its own names"),
 )
 _ENTITIES = _table(
     "keyed",
@@ -215,21 +216,21 @@ _LINKS = _table(
     "links",
     "item_id source source_id",
     "the claim that an item is this entity of that source; an item_id that was merged away is an entity_id here",
-    _required("item_id", "string"),
-    _required("source", "string"),
-    _required("source_id", "string"),  # "" with reason not_found
-    Column("entity_id", "string"),
-    Column("probability", "float64"),  # 0 to 1
-    Column("method", "string"),  # own, imdb, tmdb, spotify, isrc, mbid, title_creator
-    Column("evidence", "string"),  # what matched
-    Column("state", "string"),  # accepted, review, rejected
+    _required("item_id", "string", about="the item"),
+    _required("source", "string", about="name of the source in the catalogue"),
+    _required("source_id", "string", about="its own id there; empty with the reason not_found"),
+    Column("entity_id", "string", about="digest of the source's own key"),
+    Column("probability", "float64", about="0 to 1"),
+    Column("method", "string", about="own, imdb, tmdb, spotify, isrc, mbid, title_creator"),
+    Column("evidence", "string", about="what matched"),
+    Column("state", "string", about="accepted, review, rejected"),
 )
 _ITEMS = _table(
     "keyed",
     "items",
     "item_id",
     "one row per track, film, artist or picture",
-    _required("item_id", "string"),  # digest of the first source key, never a counter
+    _required("item_id", "string", about="digest of the first source key, never a counter"),
     *_DESCRIBED,
 )
 _USERS = _table(
@@ -237,47 +238,49 @@ _USERS = _table(
     "users",
     "user_id",
     "everyone who rated, played or made a playlist",
-    _required("user_id", "string"),
-    Column("source", "string"),
-    Column("gender", "string"),  # as the source gives it, lower case
-    Column("age", "int32"),  # years
-    Column("country", "string"),
-    Column("registered", "string"),  # as the source gives it
+    _required("user_id", "string", about="source:its user or playlist id"),
+    Column("source", "string", about="name of the source in the catalogue"),
+    Column("gender", "string", about="as the source gives it, lower case"),
+    Column("age", "int32", about="years"),
+    Column("country", "string", about="as the source gives it"),
+    Column("registered", "string", about="as the source gives it"),
 )
 _TEXTS = _table(
     "keyed",
     "texts",
     "item_id kind",
     "overviews and composed documents; `empty` is a value, not a gap",
-    _required("item_id", "string"),
-    _required("kind", "string"),  # overview, document
-    Column("value", "string"),
-    Column("language", "string"),  # ISO 639-1
+    _required("item_id", "string", about="the item"),
+    _required("kind", "string", about="overview, document"),
+    Column("value", "string", about="the text; null with a reason, also where it is empty"),
+    Column("language", "string", about="ISO 639-1"),
 )
 _MEDIA = _table(
     "keyed",
     "media",
     "item_id kind",
     "audio windows and pictures: files named by their hash, and what decoding them showed",
-    _required("item_id", "string"),
-    _required("kind", "string"),  # audio_window, audio_native, image
-    Column("sha256", "string"),  # of the stored file; two items may share one
-    Column("format", "string"),  # of the stored file, its name's ending: flac, jpeg, png, webp, avif, gif, ...
-    Column("size_bytes", "int64"),
-    Column("rate_hz", "int32"),  # of the stored file
-    Column("channels", "int32"),
-    Column("offset_s", "float64"),  # where the window starts in the source, as decoded
-    Column("duration_s", "float64"),  # of the window, as decoded
-    Column("source_format", "string"),  # container/codec of what it was decoded from: mp3, ogg/vorbis, m4a/aac
-    Column("source_rate_hz", "int32"),
-    Column("source_duration_s", "float64"),  # as decoded to its end, or null where only the window was decoded
-    Column("width", "int32"),  # pixels, as stored
-    Column("height", "int32"),
-    Column("mode", "string"),  # Pillow's: RGB, L, P, CMYK, I;16, ...
-    Column("orientation", "int32"),  # EXIF, 1 to 8; null where the file does not say
-    Column("frames", "int32"),  # 1 unless animated; the first one counts
-    Column("source", "string"),
-    Column("source_url", "string"),  # where it came from; for files the path below the source's folder
+    _required("item_id", "string", about="the item"),
+    _required("kind", "string", about="audio_window, audio_native, image"),
+    Column("sha256", "string", about="of the stored file; two items may share one"),
+    Column("format", "string", about="of the stored file, its name's ending: flac, jpeg, png, webp, avif, gif, ..."),
+    Column("size_bytes", "int64", about="of the stored file"),
+    Column("rate_hz", "int32", about="samples per second of the stored file"),
+    Column("channels", "int32", about="of the stored file"),
+    Column("offset_s", "float64", about="seconds from the start of the source to the window, as decoded"),
+    Column("duration_s", "float64", about="seconds, of the window, as decoded"),
+    Column("source_format", "string", about="container/codec of what it was decoded from: mp3, ogg/vorbis, m4a/aac"),
+    Column("source_rate_hz", "int32", about="of what it was decoded from"),
+    Column(
+        "source_duration_s", "float64", about="seconds, as decoded to its end; null where only the window was decoded"
+    ),
+    Column("width", "int32", about="pixels, as stored"),
+    Column("height", "int32", about="pixels, as stored"),
+    Column("mode", "string", about="Pillow's: RGB, L, P, CMYK, I;16, ..."),
+    Column("orientation", "int32", about="EXIF, 1 to 8; null where the file does not say"),
+    Column("frames", "int32", about="1 unless animated; the first one counts"),
+    Column("source", "string", about="name of the source in the catalogue"),
+    Column("source_url", "string", about="where it came from; for files the path below the source's folder"),
 )
 _VALIDATIONS = _table(
     "keyed",
@@ -410,16 +413,30 @@ LOGS = tuple(name for name, table in TABLES.items() if table.kind == "log")
 
 
 def feature_table(name: str) -> Table:
-    """The table of one feature: a vector per item, or a reason."""
+    """The table of one feature: a vector or a spectrogram per item, or a reason."""
     return _table(
         "keyed",
         f"features/{name}",
         "item_id",
         f"the feature {name}",
-        _required("item_id", "string"),
-        Column("value", "floats"),
-        Column("mask", "bools"),  # true: observed; null where every cell is
+        _required("item_id", "string", about="the item"),
+        *(_SPECTROGRAM if name == "mel" else _VECTOR),
     )
+
+
+_VECTOR = (
+    Column("value", "floats", about="the vector; null with a reason"),
+    Column("mask", "bools", about="per number, true: observed; null where every one is"),
+)
+_SPECTROGRAM = (
+    Column(
+        "value", "binary", about="uint8, row by row of shape (bands, frames): dB = db_lo + value / 255 (db_hi - db_lo)"
+    ),
+    Column("bands", "int32", about="Mel bands: rows of the spectrogram"),
+    Column("frames", "int32", about="columns, of 512 samples at 22,050 Hz each"),
+    Column("db_lo", "float64", about="what 0 stands for, dB re 1"),
+    Column("db_hi", "float64", about="what 255 stands for, dB re 1"),
+)
 
 
 def table_of(name: str) -> Table:

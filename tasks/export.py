@@ -1,27 +1,65 @@
 """A release as plain Parquet shards, with a card and checksums; readable without anything of ours."""
 
-# Annotations stay text: numpy is imported at its first use.
+# Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
 
-import hashlib
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from storage.lazy import np, pa, pq
+from storage.errors import StoreFull, StoreReadOnly, told
+from storage.lazy import pa
+from storage.media import MediaFiles
 from storage.releases import Release
-from storage.schemas import ATTEMPT_COLUMNS, table_of
+from storage.schemas import Table
 from storage.store import Store
+from tasks import export_facts
+from tasks.export_card import card
+from tasks.export_files import Shards, Written, write_text
+from tasks.export_rows import (
+    MEDIA,
+    Lost,
+    MediaConfig,
+    columns_of,
+    feature_rows,
+    media_rows,
+    media_schema,
+    schema_of,
+    table_rows,
+    tables_of,
+    width_of,
+)
 
-SHARD_BYTES = 256 << 20
-_BATCH_ROWS = 16_384
-_TABLES = ("items", "interactions", "users", "texts", "links")
-_ORDER = {"interactions": "user_id, time, file, line"}  # the stable order of a user's history
-_KEPT = ("reason", "detail")  # of the attempt columns: why a row has no value
+MANIFEST, CARD, SUMS = "manifest.json", "README.md", "SHA256SUMS"
+_LOCK = ".lock"
 
 
-def export_release(store: Store, release: Release, folder: Path, *, float16: bool = False) -> dict[str, Any]:
+class Progress(Protocol):
+    """Hears how far an export is; `tasks.progress.Bars` is one."""
+
+    def begin(self, stage: str, keys: int) -> None:
+        """A config of so many rows begins."""
+
+    def advance(self, keys: int) -> None:
+        """So many more rows are written."""
+
+    def drop(self) -> None:
+        """The config is written."""
+
+
+def export_release(
+    store: Store,
+    release: Release,
+    folder: Path,
+    *,
+    float16: bool = False,
+    media: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Write the release to `folder`; it appears there whole or not at all.
 
     Args:
@@ -29,114 +67,176 @@ def export_release(store: Store, release: Release, folder: Path, *, float16: boo
         release: What to write.
         folder: Must not exist, or be empty.
         float16: Vectors in half precision.
+        media: Recordings and pictures, too; what is known of them is written either way.
+        progress: Told how far it is.
 
     Returns:
-        The release's name, the files with rows and checksums, and the bytes in all.
+        The manifest: release, coverage, sources, configs, files with rows and checksums, and the bytes in all.
 
     Raises:
-        ValueError: The folder is not empty.
+        ValueError: The folder is not empty, another export is writing it, or a number does not fit float16.
+        StoreFull: No space left; nothing is left behind.
+        StoreReadOnly: The folder cannot be written.
     """
-    folder = folder.absolute()
-    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
-        raise ValueError(f"{folder} is not an empty folder; name a new one")
+    with _building(folder.absolute()) as building:
+        made = _Export(store, release, building, float16=float16, progress=progress)
+        for table in tables_of(list(release.tables)):
+            made.table(table)
+        for config in MEDIA if media and "media" in release.tables else ():
+            made.media(config)
+        return made.finish()
+
+
+class _Export:
+    """One export on its way: writes a config at a time, and keeps what the card will say of it."""
+
+    def __init__(
+        self, store: Store, release: Release, place: Path, *, float16: bool, progress: Progress | None
+    ) -> None:
+        self._store, self._release, self._place = store, release, place
+        self._float16, self._progress = float16, progress
+        self._con = store.database(release.tables)
+        self._configs: list[dict[str, Any]] = []
+        self._files: list[Written] = []
+        self._lost: dict[str, dict[str, int]] = {}
+
+    def table(self, table: Table) -> None:
+        """One table of the release."""
+        feature = table.name.removeprefix("features/") if table.name.startswith("features/") else None
+        is_vector = feature is not None and any(c.type == "floats" for c in columns_of(table))
+        width = width_of(self._con, table) if is_vector else 0
+        schema = schema_of(table, width=width, values=pa.float16() if self._float16 else None)
+        said: dict[str, Any] = {"config": table.view, "folder": table.name, "about": table.about}
+        if feature:
+            said["about"] = export_facts.about(self._release, feature) or table.about
+        if feature and is_vector:
+            said["vector"] = export_facts.vector(self._store, self._release, feature, width)
+        schema = schema.with_metadata({"mediateca": json.dumps(self._marks(said), ensure_ascii=False)})
+        if feature is None:
+            rows = table_rows(self._con, table, schema)
+        else:
+            rows = feature_rows(self._con, table, schema, self._place / ".ranges")
+        self._write(said, schema, rows, self._release.counts.get(table.name, 0))
+
+    def media(self, config: MediaConfig) -> None:
+        """The files of one kind, where the release has any."""
+        wanted = f"select count(*) from media where kind = '{config.kind}' and reason is null"
+        count = int(self._con.sql(wanted).fetchall()[0][0])
+        if not count:
+            return
+        said: dict[str, Any] = {"config": config.name, "folder": config.name, "about": config.about}
+        schema, lost = media_schema(config), Lost()
+        rows = media_rows(self._con, config, schema, MediaFiles(self._store.url), lost)
+        self._write(said, schema, rows, count, blobs=True)
+        if lost.counts:
+            self._lost[config.name] = dict(lost.counts)
+
+    def finish(self) -> dict[str, Any]:
+        """Card, manifest and checksums; the manifest."""
+        manifest = self._manifest()
+        examples = export_facts.examples(self._con) if "items" in self._release.tables else []
+        texts = [
+            write_text(self._place, CARD, card(manifest | {"examples": examples})),
+            write_text(self._place, MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"),
+        ]
+        sums = "".join(f"{file.sha256}  {file.file}\n" for file in [*self._files, *texts])
+        write_text(self._place, SUMS, sums)
+        return manifest
+
+    def _write(
+        self, said: dict[str, Any], schema: pa.Schema, rows: Iterable[pa.Table], expected: int, *, blobs: bool = False
+    ) -> None:
+        if self._progress:
+            self._progress.begin(said["config"], expected)
+        with Shards(self._place, said["folder"], schema, blobs=blobs) as shards:
+            for group in rows:
+                shards.write(group)
+                if self._progress:
+                    self._progress.advance(group.num_rows)
+        if self._progress:
+            self._progress.drop()
+        said |= {"rows": sum(f.rows for f in shards.files), "bytes": sum(f.bytes for f in shards.files)}
+        self._configs.append(said | {"columns": export_facts.columns(schema)})
+        self._files += shards.files
+
+    def _marks(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What each file says of itself in its Parquet metadata."""
+        release = self._release
+        known = {"catalogue": release.catalogue["catalogue"], "release": release.release_id, "table": said["folder"]}
+        return known | {name: said[name] for name in ("about", "vector") if name in said}
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            **export_facts.provenance(self._release),
+            "vectors": "float16" if self._float16 else "float32",
+            "coverage": export_facts.coverage(self._con, list(self._release.tables)),
+            "sources": export_facts.sources(self._con, self._release),
+            "configs": self._configs,
+            "media_left_out": self._lost,
+            "files": [asdict(file) for file in self._files],
+            "bytes": sum(file.bytes for file in self._files),
+        }
+
+
+# --- the folder
+
+
+@contextmanager
+def _building(folder: Path) -> Generator[Path]:
+    """A hidden folder beside the final one, which gets its name at the end; removed when something fails.
+
+    What a killed export left is removed by the next one to the same place.
+    """
+    _refuse(folder)
     building = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    con = store.database(release.tables)
-    names = [n for n in release.tables if n in _TABLES or n.startswith("features/")]
-    files = [file for name in names for file in _write_table(con, name, building / name, float16=float16)]
-    (building / "README.md").write_text(_card(release, names, files), encoding="utf-8")
-    found = [_described(path, rows, building) for path, rows in files]
-    sums = [f"{f['sha256']}  {f['file']}" for f in [*found, _described(building / "README.md", 0, building)]]
-    (building / "SHA256SUMS").write_text("\n".join(sums) + "\n", encoding="utf-8")
-    if folder.exists():
-        folder.rmdir()
-    building.rename(folder)
-    return {"release": release.release_id, "files": found, "bytes": sum(f["bytes"] for f in found)}
+    with _told(folder), _lock(folder, building):
+        try:
+            yield building
+            (building / _LOCK).unlink(missing_ok=True)
+            _refuse(folder)
+            building.replace(folder)  # over an empty folder, too
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
 
 
-def _write_table(con: Any, name: str, folder: Path, *, float16: bool) -> list[tuple[Path, int]]:
-    table = table_of(name)
-    dropped = [c for c in ATTEMPT_COLUMNS if c not in _KEPT and c in table.names]
-    dropped += ["load_id"] if table.kind == "loaded" else []
-    order = _ORDER.get(name, ", ".join(table.key))
-    width = 0
-    if name.startswith("features/"):
-        width = con.sql(f"select coalesce(max(len(value)), 0) from {table.view}").fetchall()[0][0]
-    reader = con.sql(f"select * exclude ({', '.join(dropped)}) from {table.view} order by {order}").to_arrow_reader(
-        _BATCH_ROWS
-    )
-    folder.mkdir(parents=True)
-    return list(_shards(reader, folder, width, pa.float16() if float16 else pa.float32()))
+def _refuse(folder: Path) -> None:
+    if folder.is_symlink() or folder.exists():
+        if not folder.is_symlink() and folder.is_dir() and next(folder.iterdir(), None) is None:
+            return
+        raise ValueError(f"{folder} is not an empty folder; name a new one")
 
 
-def _shards(reader: pa.RecordBatchReader, folder: Path, width: int, type_: pa.DataType) -> Iterator[tuple[Path, int]]:
-    number, rows, writer, path = 0, 0, None, folder
-    for batch in reader:
-        table = _fixed(pa.Table.from_batches([batch]), width, type_) if width else pa.Table.from_batches([batch])
-        if writer is None:
-            path = folder / f"part-{number:05d}.parquet"
-            writer, rows, number = pq.ParquetWriter(path, table.schema, compression="zstd"), 0, number + 1
-        writer.write_table(table)
-        rows += table.num_rows
-        if path.stat().st_size > SHARD_BYTES:
-            writer.close()
-            writer = None
-            yield path, rows
-    if writer is not None:
-        writer.close()
-        yield path, rows
-    elif number == 0:
-        path = folder / "part-00000.parquet"
-        pq.write_table(reader.schema.empty_table(), path)
-        yield path, 0
+@contextmanager
+def _lock(folder: Path, building: Path) -> Generator[None]:
+    """One export at a time to one place; the kernel drops the lock of a killed one."""
+    from filelock import FileLock, Timeout
+
+    building.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(building / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as exc:
+        raise ValueError(f"{folder}: another export is writing there; wait for it, or name another folder") from exc
+    try:
+        for left in building.iterdir():
+            if left.name != _LOCK:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield
+    finally:
+        lock.release()
 
 
-def _fixed(table: pa.Table, width: int, type_: pa.DataType) -> pa.Table:
-    """The table with `value` as a fixed-size list, as arrays and tensors are read."""
-    column = table.column("value").combine_chunks()
-    values = np.zeros((len(column), width), np.float32)
-    there = column.is_valid().to_numpy(zero_copy_only=False)
-    values[there] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-    flat = pa.array(values.astype(type_.to_pandas_dtype()).reshape(-1), type_)
-    fixed = pa.FixedSizeListArray.from_arrays(flat, width, mask=pa.array(~there))
-    return table.set_column(table.schema.get_field_index("value"), pa.field("value", fixed.type), fixed)
-
-
-def _described(path: Path, rows: int, root: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path.relative_to(root).as_posix(), "rows": rows, "bytes": path.stat().st_size, "sha256": checksum}
-
-
-def _card(release: Release, names: list[str], files: list[tuple[Path, int]]) -> str:
-    rows: dict[str, int] = {}
-    for name in names:
-        rows[name] = sum(n for path, n in files if path.parent.as_posix().endswith(f"/{name}"))
-    configs = "\n".join(f"- config_name: {table_of(n).view}\n  data_files: {n}/*.parquet" for n in names)
-    listed = "\n".join(f"| `{n}` | {rows[n]:,} | {table_of(n).about} |" for n in names)
-    catalogue = release.catalogue
-    sources = "\n".join(
-        f"- `{name}` (connector {source['connector']})" for name, source in catalogue["sources"].items()
-    )
-    return f"""---
-configs:
-{configs}
----
-# {catalogue["catalogue"]}, release {release.release_id}
-
-{catalogue["about"]}
-
-Published {release.created_at:%Y-%m-%d %H:%M:%S} UTC by mediateca {release.code_version}.
-Catalogue hash {release.catalogue_hash}.
-
-Rows with a `reason` have no value and say why; `detail` is free text. Vectors are fixed-size lists. Check the files
-with `sha256sum -c SHA256SUMS`. The licences of the sources hold for what came from them.
-
-| table | rows | what |
-|---|---|---|
-{listed}
-
-Sources:
-{sources}
-"""
+@contextmanager
+def _told(folder: Path) -> Generator[None]:
+    """Errors of the place, in words that fit an export: unlike a build it starts anew."""
+    try:
+        with told(str(folder)):
+            yield
+    except StoreFull as exc:
+        raise StoreFull(
+            f"export to {folder}: no space left; nothing was written under that name. Free some space, name a folder "
+            "on another disk, or leave out the recordings and pictures with --no-media"
+        ) from exc
+    except StoreReadOnly as exc:
+        raise StoreReadOnly(f"export to {folder}: the folder above it cannot be written; name another") from exc

@@ -1,4 +1,4 @@
-"""Stages that run featurizers over texts and items into `features/<name>`."""
+"""Stages that run featurizers over texts, pictures, sound and items into `features/<name>`."""
 
 # Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
@@ -8,49 +8,73 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from featurizers.base import FeatureBatch, NoWeights
+from pydantic import BaseModel
+
+from featurizers.base import MelBatch, NoWeights
 from featurizers.registry import featurizer
 from storage.hashing import digest_of
-from storage.lazy import np, pa
+from storage.lazy import pa, pc
+from storage.media import MediaFiles
 from storage.reasons import Reason
-from storage.schemas import table_of
 from storage.store import Store
-from tasks.settings import Catalogue, CatalogueError, MinilmSettings, TabularSettings, nearest
+from tasks.settings import Catalogue, CatalogueError, EncoderSettings, TabularSettings, nearest
 from tasks.stage import Stage
+from tasks.vectors import mels_table, reasons_table, vectors_table
 
 UNFITTED = "unfitted"
+# Kind of media, and files per commit.
+_OF_MEDIA = {
+    "image_descriptors": ("image", 1_000),
+    "resnet18": ("image", 500),
+    "mel": ("audio_window", 500),
+    "audio_descriptors": ("audio_window", 200),
+}
+# Guesses for the first plan, measured on two cores.
+_SECONDS = {
+    "minilm": 0.03, "bert": 0.3, "resnet18": 0.06, "image_descriptors": 0.01, "mel": 0.05, "audio_descriptors": 0.15,
+}  # fmt: skip
 
 
 def feature_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
     """The stages of the catalogue's featurizers."""
-    chosen = catalogue.featurizers
-    stages = [minilm_stage(chosen.minilm)] if chosen.minilm else []
-    return stages + ([tabular_stage(chosen.tabular, store)] if chosen.tabular else [])
+    return [feature_stage(name, settings, store) for name, settings in catalogue.featurizers.chosen.items()]
+
+
+def feature_stage(name: str, settings: BaseModel, store: Store) -> Stage:
+    """The stage of one featurizer, by what it reads."""
+    if isinstance(settings, TabularSettings):
+        return tabular_stage(settings, store)
+    return media_stage(name, settings, *_OF_MEDIA[name]) if name in _OF_MEDIA else text_stage(name, settings)
+
+
+def _encoder(name: str, settings: str) -> Any:
+    """The process's encoder: weights are loaded once, and anew when those on disk are others."""
+    return _loaded(name, settings, featurizer(name, **json.loads(settings)).version)
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str, settings: str, version: str) -> Any:
+    return featurizer(name, **json.loads(settings))
 
 
 # --- text
 
 
-def minilm_stage(settings: MinilmSettings) -> Stage:
-    """Documents to `features/minilm`."""
+def text_stage(name: str, settings: BaseModel) -> Stage:
+    """Documents to `features/<name>`."""
+    said = settings.model_dump_json()
     return Stage(
-        name="minilm",
-        version=_encoder("minilm", settings.model_dump_json()).version,
+        name=name,
+        version=_encoder(name, said).version,
         reads=("texts",),
-        writes="features/minilm",
+        writes=f"features/{name}",
         inputs="select item_id, value_hash as input_hash from texts where kind = 'document' and reason is null",
         load="select item_id, value from texts where kind = 'document' and reason is null",
-        compute=partial(encode_texts, name="minilm", settings=settings.model_dump_json()),
-        chunk_keys=1_000,
+        compute=partial(encode_texts, name=name, settings=said),
+        chunk_keys=1_000 if name == "minilm" else 250,
         runs_in="driver",  # one model on all cores; a copy per process would share them and double the memory
-        seconds_per_key=0.03,
+        seconds_per_key=_SECONDS[name],
     )
-
-
-@lru_cache(maxsize=8)
-def _encoder(name: str, settings: str) -> Any:
-    """One encoder per process: its weights are loaded once."""
-    return featurizer(name, **json.loads(settings))
 
 
 def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str) -> pa.Table:
@@ -60,6 +84,53 @@ def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str) -> p
     except NoWeights as exc:
         return reasons_table(f"features/{name}", rows, Reason.NO_WEIGHTS, str(exc))
     return vectors_table(f"features/{name}", rows, batch)
+
+
+# --- pictures and sound
+
+
+def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int) -> Stage:
+    """Files of one kind of `media` to `features/<name>`; an encoder with weights runs in the driver, as for texts."""
+    said = settings.model_dump_json()
+    files = f"from media where kind = '{kind}' and reason is null"
+    return Stage(
+        name=name,
+        version=_encoder(name, said).version,
+        reads=("media",),
+        writes=f"features/{name}",
+        # By content: where the file came from, or what else the row says, changes no array.
+        inputs=f"select item_id, ('0x' || sha256[:15])::bigint as input_hash {files}",
+        load=f"select item_id, sha256, format, size_bytes {files}",
+        compute=partial(encode_files, name=name, settings=said),
+        chunk_keys=chunk_keys,
+        chunk_bytes=128 << 20,  # the files of a chunk are in memory together
+        runs_in="driver" if isinstance(settings, EncoderSettings) else "pool",
+        seconds_per_key=_SECONDS[name],
+    )
+
+
+def encode_files(rows: pa.Table, store: Store, *, name: str, settings: str) -> pa.Table:
+    """One array per file of the media files; `no_weights` as for texts."""
+    encode, media, table = _encoder(name, settings), MediaFiles(store.url), f"features/{name}"
+    try:
+        encode([])  # without weights no file need be read
+    except NoWeights as exc:
+        return reasons_table(table, rows, Reason.NO_WEIGHTS, str(exc))
+    files = [read_file(media, row) for row in rows.select(["sha256", "format"]).to_pylist()]
+    there = pa.array([data is not None for data in files], pa.bool_())
+    batch = encode([data for data in files if data is not None])
+    kept = rows.filter(there)
+    found = mels_table(table, kept, batch) if isinstance(batch, MelBatch) else vectors_table(table, kept, batch)
+    lost = rows.filter(pc.invert(there))
+    return pa.concat_tables([found, reasons_table(table, lost, Reason.INTERNAL_ERROR, "its media file is gone")])
+
+
+def read_file(media: MediaFiles, row: dict[str, Any]) -> bytes | None:
+    """The bytes that a row of `media` names; None where they are gone."""
+    try:
+        return media.read(row["sha256"], row["format"])
+    except FileNotFoundError:
+        return None
 
 
 # --- numbers
@@ -164,55 +235,4 @@ def encode_items(rows: pa.Table, store: Store, *, fit: str) -> pa.Table:
 
     return vectors_table(
         "features/tabular", rows, featurizer("tabular", fit=TabularFit.from_json(fit))(rows.to_pylist())
-    )
-
-
-# --- arrays to rows
-
-
-def vectors_table(name: str, rows: pa.Table, batch: FeatureBatch) -> pa.Table:
-    """A featurizer's answer as rows of its table."""
-    n, width = batch.values.shape
-    missing = np.array([error is not None for error in batch.errors], bool)
-    mask = None if batch.mask is None else _lists(batch.mask.reshape(-1), n, width, missing, pa.bool_())
-    return _feature_rows(
-        name,
-        rows,
-        _lists(batch.values.astype(np.float32).reshape(-1), n, width, missing, pa.float32()),
-        mask,
-        list(batch.errors),
-    )
-
-
-def reasons_table(name: str, rows: pa.Table, reason: Reason, detail: str) -> pa.Table:
-    """The same reason for every row."""
-    n, schema = rows.num_rows, table_of(name).schema
-    value = pa.nulls(n, schema.field("value").type)
-    return _feature_rows(name, rows, value, None, [reason.value] * n, detail)
-
-
-def _lists(flat: Any, n: int, width: int, missing: Any, type_: pa.DataType) -> pa.Array:
-    # By mask, not by null offsets: a list before a null one would take that one's cells as its own.
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * width)
-    return pa.ListArray.from_arrays(offsets, pa.array(flat, type_), mask=pa.array(missing))
-
-
-def _feature_rows(
-    name: str,
-    rows: pa.Table,
-    value: pa.Array,
-    mask: pa.Array | None,
-    reasons: list[str | None],
-    detail: str | None = None,
-) -> pa.Table:
-    schema, n = table_of(name).schema, rows.num_rows
-    return pa.table(
-        {
-            "item_id": rows.column("item_id"),
-            "value": value,
-            "mask": pa.nulls(n, schema.field("mask").type) if mask is None else mask,
-            "reason": pa.array(reasons, pa.string()),
-            "detail": pa.array([detail] * n, pa.string()),
-            "retry_at": pa.nulls(n, pa.timestamp("us", tz="UTC")),
-        }
     )

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage.indexes import ids_naming, sweep
+from storage import indexes, media, reports
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
-from storage.reports import pages_naming, sweep_pages
 from storage.schemas import LOGS, table_of
 from storage.store import Store
 from tasks.entities import DESCRIPTIONS, is_of_source
@@ -28,12 +27,16 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
-    """Delete what neither now nor a published release needs, files of indexes and reports included; how many files."""
+    """Delete what neither now nor a published release needs, of indexes, media and reports too; how many files."""
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
-    of_indexes = sweep(store, kept_versions(store, "indexes"))
-    return of_tables + of_indexes + sweep_pages(store, kept_versions(store, "reports"))
+    return (
+        of_tables
+        + indexes.sweep(store, kept_versions(store, "indexes"))
+        + media.sweep(store, kept_versions(store, "media"))
+        + reports.sweep(store, kept_versions(store, "reports"))
+    )
 
 
 def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str, Any]:
@@ -110,9 +113,11 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
-    if lists := ids_naming(store, entities):  # an index that holds one of them goes whole; the next build makes it anew
+    if lists := indexes.ids_naming(
+        store, entities
+    ):  # an index that holds one of them goes whole; the next build makes it anew
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
-    if pages := pages_naming(store, entities):
+    if pages := reports.pages_naming(store, entities):
         where["reports"] = f"sha256 in ({_quoted(pages)})"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)

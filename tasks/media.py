@@ -44,7 +44,9 @@ def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         scope=f"kind in ('{WINDOW}', '{NATIVE}')",
         inputs=_inputs(catalogue, "audio", kinds),
         compute=partial(cut_windows, roots=roots, settings=catalogue.audio),
+        outside=partial(str, kinds),  # not of the version: rows of the one kind stay when the other is asked for
         chunk_keys=200,
+        runs_in="workers",
         seconds_per_key=0.15,
     )
 
@@ -59,6 +61,7 @@ def image_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         scope=f"kind = '{IMAGE}'",
         inputs=_inputs(catalogue, "image", f"('{IMAGE}')"),
         compute=partial(prove_pictures, roots=roots),
+        runs_in="workers",
         seconds_per_key=0.003,
     )
 

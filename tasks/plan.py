@@ -127,16 +127,18 @@ def _features_of(catalogue: Catalogue, store: Store) -> list[str]:
 def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
     if stage.prepare is None and is_up_to_date(stage, fingerprint(store, stage), last, now):
         return _row(stage.name, up_to_date=True)
-    counts = count_pending(scan(store, stage, now))
+    counts = count_pending(scan(store, stage, now), stage)
     counts.pop("inputs")
+    guess = counts.pop("seconds")
+    rate = _rate(last)
     todo = counts["new"] + counts["changed"] + counts["retry"]
-    return _row(stage.name, **counts, seconds_estimate=round(todo * _rate(stage, last), 1))
+    return _row(stage.name, **counts, seconds_estimate=round(guess if rate is None else todo * rate, 1))
 
 
-def _rate(stage: Stage, last: dict[str, Any] | None) -> float:
-    """Seconds per key: as in the last run if it did enough to tell, else the stage's guess."""
+def _rate(last: dict[str, Any] | None) -> float | None:
+    """Seconds per key as in the last run; None if that did too little to tell."""
     keys = last["done"] + last["failed"] if last else 0
-    return last["seconds"] / keys if last and keys >= 100 else stage.seconds_per_key
+    return last["seconds"] / keys if last and keys >= 100 else None
 
 
 def _row(stage: str, **found: Any) -> dict[str, Any]:

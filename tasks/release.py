@@ -11,7 +11,7 @@ from featurizers.registry import featurizer
 from storage.releases import Release, current_release, next_number, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
-from tasks.settings import Catalogue
+from tasks.settings import Catalogue, EncoderSettings, MinilmSettings
 
 _LIBRARIES = (
     "deltalake",
@@ -87,8 +87,9 @@ def _refuse_failed(store: Store, found: list[Found]) -> None:
 
 
 def _weights(catalogue: Catalogue) -> dict[str, str]:
-    minilm = catalogue.featurizers.minilm
-    return {"minilm": featurizer("minilm", **minilm.model_dump()).version} if minilm else {}
+    chosen = catalogue.featurizers.chosen.items()
+    encoders = [(name, s) for name, s in chosen if isinstance(s, MinilmSettings | EncoderSettings)]
+    return {name: featurizer(name, **settings.model_dump()).version for name, settings in encoders}
 
 
 def code_version() -> str:

@@ -3,16 +3,17 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from connectors.registry import CONNECTORS
 from expectations.checks import Check, Severity
 from expectations.registry import TABLES, checks_of
+from featurizers.weights import Weights
 from storage.hashing import digest_of
 from storage.schemas import table_of
 
@@ -61,6 +62,48 @@ class MinilmSettings(_Strict):
     max_tokens: int = Field(default=512, ge=8, le=512)  # word pieces read of each document
 
 
+class ImageDescriptorsSettings(_Strict):
+    """Colours, light, edges and shape of each item's picture, without weights."""
+
+
+class MelSettings(_Strict):
+    """The log-Mel spectrogram of each item's audio window."""
+
+
+class AudioDescriptorsSettings(_Strict):
+    """Tempo, loudness, key and timbre of each item's audio window, without weights."""
+
+
+class EncoderSettings(_Strict):
+    """An encoder of the Hugging Face hub: which weights, and how it runs."""
+
+    model: str = Field(min_length=1)  # a name of the hub, or a folder that begins with `/`, `.` or `~`
+    revision: str | None = None  # commit on the hub; None: the known one, or a folder
+    pooling: Literal["cls", "mean", "pooler"] = "mean"
+    batch_size: int = Field(default=32, ge=1)  # inputs per forward pass
+    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "EncoderSettings":
+        Weights(self.model, self.revision)
+        return self
+
+
+class BertSettings(EncoderSettings):
+    """BERT over the composed documents."""
+
+    model: str = Field(default="google-bert/bert-base-uncased", min_length=1)
+    max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
+
+
+class Resnet18Settings(EncoderSettings):
+    """ResNet-18 over each item's picture."""
+
+    model: str = Field(default="microsoft/resnet-18", min_length=1)
+    pooling: Literal["cls", "mean", "pooler"] = "pooler"
+
+
 class TabularSettings(_Strict):
     """Standardised numbers and one-hot genres."""
 
@@ -72,12 +115,18 @@ class FeaturizerSettings(_Strict):
     """Which features are built, by name; leaving one out leaves it out of later releases."""
 
     minilm: MinilmSettings | None = None
+    bert: BertSettings | None = None
+    resnet18: Resnet18Settings | None = None
+    image_descriptors: ImageDescriptorsSettings | None = None
+    mel: MelSettings | None = None
+    audio_descriptors: AudioDescriptorsSettings | None = None
     tabular: TabularSettings | None = None
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The features that are built, in the order of this class; each has the table `features/<name>`."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+    def chosen(self) -> dict[str, BaseModel]:
+        """Settings by name of those that are named, in the order they run; each has the table `features/<name>`."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: settings for name, settings in named.items() if settings is not None}
 
 
 class AudioSettings(_Strict):
@@ -134,6 +183,10 @@ class ValidationSettings(_Strict):
             _check_name("check", f"{family}.{check}", known)
         return named
 
+    def with_defaults(self, thresholds: Mapping[str, float]) -> "ValidationSettings":
+        """The same, with these thresholds where it names none."""
+        return self.model_copy(update={"thresholds": {**thresholds, **self.thresholds}})
+
     def severity(self, table: str, check: Check) -> Severity:
         """Whether a failure blocks, warns, or is not looked for."""
         return _of(self.checks, table, check.name) or self.default or check.severity
@@ -187,10 +240,10 @@ class Catalogue(_Strict):
     def _indexes_what_is_built(cls, index: IndexSettings, info: ValidationInfo) -> IndexSettings:
         if featurizers := info.data.get("featurizers"):
             for name in index.features or ():
-                if name not in featurizers.names:
+                if name not in featurizers.chosen:
                     raise ValueError(
-                        f"the catalogue builds no feature '{name}'; {nearest(name, featurizers.names)}"
-                        f"under `featurizers:` are: {', '.join(featurizers.names) or 'none'}"
+                        f"the catalogue builds no feature '{name}'; {nearest(name, featurizers.chosen)}"
+                        f"under `featurizers:` are: {', '.join(featurizers.chosen) or 'none'}"
                     )
         return index
 

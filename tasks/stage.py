@@ -51,12 +51,15 @@ class Stage:
     scope: str = "true"  # SQL: which rows of `writes` are this stage's
     chunk_keys: int = 1_000  # about half a minute of work
     chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this
-    runs_in: Literal["pool", "driver"] = "pool"  # driver: holds a model or a device that processes cannot share
+    # driver: holds a model or a device that processes cannot share. workers: decodes files from outside, never in the
+    # driver, whose death would end the run. pool: in workers where they are worth their start.
+    runs_in: Literal["pool", "workers", "driver"] = "pool"
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
     prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
     refit: Callable[[Store], Stage] | None = None  # as `prepare`, with a frozen fit made anew
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
+    seconds_per_mb: float = 0.0  # what the inputs' `size_bytes` add to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,14 @@ class ChunkResult:
     done: int
     reasons: dict[str, int]
     retry_at: datetime | None = None
+
+    def __add__(self, other: ChunkResult) -> ChunkResult:
+        """What both did."""
+        return ChunkResult(
+            done=self.done + other.done,
+            reasons=dict(Counter(self.reasons) + Counter(other.reasons)),
+            retry_at=earliest(self.retry_at, other.retry_at),
+        )
 
 
 @dataclass(kw_only=True)
@@ -103,15 +114,14 @@ class Future(Protocol):
         ...
 
 
-Work = Callable[[], ChunkResult]
-Submit = Callable[[Stage, Work, float], Future]
+Submit = Callable[[Stage, "Chunk", float], Future]
 """Runs one chunk; the number is a guess at the seconds that all chunks of the stage take in this build."""
 
 
 class Done:
     """The plain loop: the chunk has run by the time it is submitted."""
 
-    def __init__(self, stage: Stage, work: Work, seconds: float) -> None:
+    def __init__(self, stage: Stage, work: Chunk, seconds: float) -> None:
         """Run it."""
         self._result = work()
 
@@ -211,12 +221,17 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
     return con
 
 
-def count_pending(con: Any) -> dict[str, int]:
-    """How many keys are new, changed, to retry, removed, and in all."""
+def count_pending(con: Any, stage: Stage) -> dict[str, Any]:
+    """How many keys are new, changed, to retry, removed, and in all; and a guess at the seconds they take."""
+    key = table_of(stage.writes).key
     states = dict(con.sql("select state, count(*) from todo group by state").fetchall())
     counts = {state: states.get(state, 0) for state in ("new", "changed", "retry")}
     counts["removed"] = con.sql("select count(*) from gone").fetchall()[0][0]
-    return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0]}
+    seconds = sum(states.values()) * stage.seconds_per_key
+    if stage.seconds_per_mb:
+        sizes = f"select coalesce(sum(size_bytes), 0) from wanted semi join todo using ({', '.join(key)})"
+        seconds += con.sql(sizes).fetchall()[0][0] / 1e6 * stage.seconds_per_mb
+    return counts | {"inputs": con.sql("select count(*) from wanted").fetchall()[0][0], "seconds": float(seconds)}
 
 
 # --- running
@@ -255,13 +270,13 @@ def run_stage(
     if is_up_to_date(stage, seen, last, now):
         return result
     con = scan(store, stage, now)
-    counts = count_pending(con)
+    counts = count_pending(con, stage)
     todo = counts["new"] + counts["changed"] + counts["retry"]
     result.status, result.skipped = "completed", counts["inputs"] - todo
     progress.begin(stage.name, todo)
     _run_chunks(
         _chunks(con, stage),
-        lambda rows: submit(stage, _work(store.url, stage, rows), todo * stage.seconds_per_key),
+        lambda rows: submit(stage, _work(store.url, stage, rows), counts["seconds"]),
         result,
         window,
         progress,
@@ -302,7 +317,7 @@ def _run_chunks(
         land()
 
 
-def _work(url: str, stage: Stage, rows: pa.Table) -> Work:
+def _work(url: str, stage: Stage, rows: pa.Table) -> Chunk:
     # Only what a worker needs goes to it: `inputs` and `prepare` may be closures.
     lean = replace(stage, inputs="", outside=None, prepare=None, refit=None)
     return Chunk(url, lean, rows)
@@ -325,6 +340,18 @@ class Chunk:
         reasons.pop(Reason.EMPTY, None)  # a value, not a failure
         done = out.num_rows - sum(reasons.values())
         return ChunkResult(done=done, reasons=dict(reasons), retry_at=earliest(*out.column("retry_at").to_pylist()))
+
+    def halves(self) -> list[Chunk]:
+        """The same keys in two chunks."""
+        middle = self.rows.num_rows // 2
+        return [replace(self, rows=self.rows.slice(0, middle)), replace(self, rows=self.rows.slice(middle))]
+
+    def give_up(self, detail: str) -> ChunkResult:
+        """Commit that its keys have no value: whatever computes them ends the process that does."""
+        table = table_of(self.stage.writes)
+        keys = [dict(zip(table.key, key, strict=True)) for key in _tuples(self.rows, table.key)]
+        given_up = [key | {"reason": Reason.INTERNAL_ERROR, "detail": detail} for key in keys]
+        return replace(self, stage=replace(self.stage, compute=lambda *_: rows_table(table.name, given_up)))()
 
 
 def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:

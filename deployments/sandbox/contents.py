@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deployments.sandbox import film_files, song_files
+from deployments.sandbox import film_files, media_files, song_files
 from deployments.sandbox.bad_rows import BadRow
 from deployments.sandbox.fans import Fan
 from deployments.sandbox.film_words import TMDB_GENRE_IDS
@@ -40,6 +40,11 @@ def write_contents(folder: Path, parameters: Mapping[str, int]) -> tuple[tuple[B
     bad += song_files.write_spotify(folder, seed, songs)
     song_files.write_mpd(folder, seed, songs, playlists)
     bad += song_files.write_lastfm(folder, seed, songs, spellings, listeners, plays)
+    media, refused = media_files.write_audio(folder, seed, songs, parameters["clips"])
+    bad += refused
+    media |= media_files.write_pictures(
+        folder, seed, songs, films, covers=parameters["clips"], posters=parameters["posters"]
+    )
     truth = {
         "bad_rows": [asdict(row) for row in bad],
         "genres": {
@@ -48,6 +53,7 @@ def write_contents(folder: Path, parameters: Mapping[str, int]) -> tuple[tuple[B
         },
         "films": _true_films(films),
         "recordings": _true_recordings(songs, spellings, {play.song for play in plays}, _listed(playlists)),
+        "media": media,
         "viewers": {str(number): _true_moods(fan) for number, fan in enumerate(viewers, 1)},
         "listeners": {listener.id: _true_listener(listener) for listener in listeners},
     }

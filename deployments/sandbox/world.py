@@ -2,8 +2,9 @@
 
     python -m deployments.sandbox.world FOLDER --films 300 --tracks 400 --listeners 60
 
-The folder then holds `movielens/`, `tmdb/`, `spotify/`, `mpd/` and `lastfm/`, which the connectors read like the real
-data, and `truth.json`, which they do not: which ids are the same film or recording, who likes what, which rows are bad.
+The folder then holds `movielens/`, `tmdb/`, `spotify/`, `mpd/`, `lastfm/`, `audio/` and `images/`, which the connectors
+read like the real data, and `truth.json`, which they do not: which ids are the same film or recording, who likes what,
+which rows are bad and which recordings and pictures are broken.
 """
 
 import json
@@ -17,17 +18,23 @@ from typing import Any, cast
 from deployments.sandbox.bad_rows import BadRow
 
 WORLD = "mediateca sandbox world"
-GENERATOR = 1
+GENERATOR = 2
 """Raise it whenever a byte of any file may change for the same parameters: worlds of other versions are replaced."""
 
 TRUTH = "truth.json"
-SMALLEST = {"films": 20, "tracks": 30, "listeners": 1, "viewers": 1, "playlists": 1}
+DEFAULTS = {
+    **{"seed": 7, "films": 300, "tracks": 400, "listeners": 60, "viewers": 150, "playlists": 80},
+    **{"clips": 60, "posters": 200},
+}
+SMALLEST = {"films": 20, "tracks": 30, "listeners": 1, "viewers": 1, "playlists": 1, "clips": 0, "posters": 0}
 SOURCES = {
     "movielens": "movielens",
     "tmdb_files": "tmdb",
     "spotify_tracks": "spotify",
     "mpd": "mpd",
     "lastfm_1k": "lastfm",
+    "music_folder": "audio",
+    "image_folder": "images",
 }
 """Folder of each connector's files, by the connector's name."""
 
@@ -59,6 +66,8 @@ def generate(
     listeners: int = 60,
     viewers: int = 150,
     playlists: int = 80,
+    clips: int = 60,
+    posters: int = 200,
 ) -> World:
     """The world of these parameters, in `folder`; nothing is done where it lies there already.
 
@@ -66,19 +75,21 @@ def generate(
         folder: Made if it is not there; a world of other parameters or of another generator version is replaced, at
             once and as a whole.
         seed: Another seed is another world; the same parameters give the same bytes everywhere (those of
-            `credits.parquet` may differ between versions of polars).
+            `credits.parquet`, recordings and pictures may differ between versions of the libraries that encode them).
         films: Films in MovieLens; TMDb knows about 85 % of them.
         tracks: Recordings; the Spotify table knows about 96 % of them.
         listeners: People who play tracks (Last.fm).
         viewers: People who rate films (MovieLens).
         playlists: Playlists of tracks (MPD).
+        clips: Tracks with a recording and a cover, at most; the last recording is empty, the one before it silent.
+        posters: Films with a poster, at most; the last one is cut short.
 
     Raises:
         ValueError: The folder is something else than a world, or holds files that are not the world's; or a number is
             too small.
     """
     parameters = {"seed": seed, "films": films, "tracks": tracks, "listeners": listeners}
-    parameters |= {"viewers": viewers, "playlists": playlists}
+    parameters |= {"viewers": viewers, "playlists": playlists, "clips": clips, "posters": posters}
     for name, least in SMALLEST.items():
         if parameters[name] < least:
             raise ValueError(f"sandbox world: {name} is {parameters[name]}, expected at least {least}")
@@ -179,8 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m deployments.sandbox.world demo-world --films 1000 --viewers 400",
     )
     parser.add_argument("folder", type=Path)
-    defaults = {"seed": 7, "films": 300, "tracks": 400, "listeners": 60, "viewers": 150, "playlists": 80}
-    for name, default in defaults.items():
+    for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
     chosen = vars(parser.parse_args(arguments))
     try:

@@ -14,6 +14,8 @@ import pytest
 from benchmarks.kill import servers
 from storage.lock import build_lock
 from storage.store import Store
+from tests.tasks.plant import spoil
+from tests.tasks.shelf import Shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("mediateca"))
@@ -50,7 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert built["release"] == "v1"
     assert built["partial"] is False
     assert {s["stage"]: s["done"] for s in built["stages"]} == {
-        "ingest": 3, "entities": 3, "links": 3, "items": 3, "users": 2, "texts": 3, "tabular": 3,
+        "ingest": 3, "entities": 3, "links": 3, "items": 3, "users": 2, "texts": 3, "tabular": 3, "index": 1,
         "validate": 40, "report": 1, "release": 1,
     }  # fmt: skip
     assert all(s.keys() >= {"stage", "done", "skipped", "failed", "seconds"} for s in built["stages"])
@@ -79,7 +81,8 @@ def test_build_with_nothing_to_do_says_so_and_starts_no_server(built: Path) -> N
 
 def test_plan_json(built: Path) -> None:
     stages = json.loads(cli(built, "plan", "small.yaml", "--json").stdout)["stages"]
-    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular", "validate", "report", "release"]
+    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular", "index", "validate", "report"]
+    names.append("release")
     assert [s["stage"] for s in stages] == names
     wanted = {"up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate"}
     assert all(s["up_to_date"] and s.keys() >= wanted for s in stages)
@@ -115,6 +118,43 @@ def test_sql_errors_are_one_message(built: Path) -> None:
     assert ran.returncode == 2
     assert "nothing" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_neighbors_json_is_a_list_of_rows(built: Path) -> None:
+    answer = json.loads(cli(built, "neighbors", "small.yaml", "movielens:1", "-k", "1", "--json").stdout)
+    assert [row.keys() for row in answer] == [{"item_id", "title", "score"}]
+    assert answer == json.loads(cli(built, "neighbors", "small.yaml", "toy story", "-k", "1", "--json").stdout)
+    by_feature = ("neighbors", "small.yaml", "Toy Story", "--feature", "tabular", "--release", "v1", "--json")
+    both = json.loads(cli(built, *by_feature).stdout)
+    assert {row["title"] for row in both} == {"Heat", "Jaws"}
+    assert both[0] == answer[0]
+    assert both[0]["score"] >= both[1]["score"]
+
+
+def test_neighbors_prints_a_table_for_people(built: Path) -> None:
+    ran = cli(built, "neighbors", "small.yaml", "Jaws")
+    assert ran.returncode == 0, say(ran)
+    title, header, *rows = ran.stdout.splitlines()
+    assert title.startswith("nearest to Jaws (")
+    assert title.rstrip().endswith("by tabular, release v1")
+    assert header.split() == ["title", "year", "kind", "score"]
+    assert sorted(row.split()[:2] for row in rows) == [["Heat", "1995"], ["Toy", "Story"]]
+
+
+def test_neighbors_says_what_there_is_to_know_beside_its_rows(tmp_path: Path) -> None:
+    """Three equal films: their one number has no deviation, and there are no genres."""
+    shelf = Shelf(tmp_path, "movielens", featurizers={"tabular": {"numeric": ["year"]}})
+    shelf.movielens([(n, f"{title} (1990)", "") for n, title in enumerate("ABC")])
+    shelf.build()
+    (tmp_path / "shelf.yaml").write_text(shelf.catalogue.model_dump_json(exclude_none=True))
+    ran = cli(tmp_path, "neighbors", "shelf.yaml", "A", "--json")
+    assert [row["score"] for row in json.loads(ran.stdout)] == [0.0, 0.0]
+    assert "note: the vector of A is all zeros" in ran.stderr
+
+
+def test_neighbors_help_has_an_example(tmp_path: Path) -> None:
+    ran = cli(tmp_path, "neighbors", "--help")
+    assert "Example: mediateca neighbors films movielens:1 --feature minilm -k 5" in ran.stdout
 
 
 def test_rollback_diff_and_list(copy: Path) -> None:
@@ -162,6 +202,11 @@ def test_init_writes_a_catalogue_that_builds(built: Path, tmp_path: Path) -> Non
         (("release", "rollback", "small.yaml", "v9"), ["no release 'v9'", "published: v1"]),
         (("takedown", "small.yaml", "nobody", "--yes"), ["no item 'nobody'"]),
         (("build", "small.yaml", "--refit", "minilm"), ["--refit minilm", "known: tabular"]),
+        (("neighbors", "demo", "1"), ["nothing has been built", "mediateca build demo"]),
+        (("neighbors", "small.yaml", "Jows"), ["no item 'Jows'", "did you mean 'Jaws'", "movielens:1"]),
+        (("neighbors", "small.yaml", "Jaws", "--feature", "minilm"), ["'minilm' has no index", "indexed: tabular"]),
+        (("neighbors", "small.yaml", "Jaws", "-k", "0"), ["-k 0: expected 1 to 1,000"]),
+        (("neighbors", "small.yaml", "Jaws", "--release", "v9"), ["no release 'v9'", "published: v1"]),
     ],
 )
 def test_mistakes_are_named(copy: Path, args: tuple[str, ...], words: list[str]) -> None:
@@ -208,6 +253,30 @@ def test_emptied_source_is_not_released(copy: Path) -> None:
     assert (ran.returncode, "the table 'items' is empty" in ran.stderr) == (4, True)
     assert "Traceback" not in ran.stderr
     assert json.loads(cli(copy, "release", "list", "small.yaml", "--json").stdout)[0]["current"]
+
+
+def test_blocked_release_exits_with_4_and_says_why_every_time(copy: Path) -> None:
+    store = Store(str(copy / "small"))
+    (item,) = spoil(store, "items", lambda row: {"title": None}, where="title = 'Jaws'")
+    ran = cli(copy, "build", "small.yaml")
+    assert (ran.returncode, "Traceback" in ran.stderr) == (4, False)
+    for words in ("v1 stays current", "items.title_not_null", "1 of 3 rows", item["item_id"], "blocked/index.html"):
+        assert words in ran.stderr, ran.stderr
+    again = cli(copy, "build", "small.yaml", "--json")
+    answer = json.loads(again.stdout)
+    assert (again.returncode, answer["release"], answer["validation"]["blocked"]) == (4, "v1", True)
+    assert {s["done"] for s in answer["stages"]} == {0}
+    assert [f["check"] for f in answer["validation"]["failed"]] == ["title_not_null"]
+    status = json.loads(cli(copy, "status", "small.yaml", "--json").stdout)
+    assert (status["release"], status["validation"]["failed"]) == ("v1", answer["validation"]["failed"])
+    assert "items.title_not_null" in cli(copy, "status", "small.yaml").stdout
+
+    accepted = (copy / "small.yaml").read_text() + "validation: {checks: {items.title_not_null: warn}}\n"
+    (copy / "small.yaml").write_text(accepted)
+    ran = cli(copy, "build", "small.yaml", "--json")
+    answer = json.loads(ran.stdout)
+    assert (ran.returncode, answer["release"], answer["validation"]["blocked"]) == (0, "v2", False)
+    assert [f["severity"] for f in answer["validation"]["failed"]] == ["warn"]
 
 
 def test_second_build_is_refused_before_anything_starts(copy: Path) -> None:
@@ -275,19 +344,28 @@ LIGHT = (
     ("sql", "small.yaml", "select 1"),
     ("release", "list", "small.yaml"),
 )
+NEIGHBORS = ("neighbors", "small.yaml", "Jaws")  # may load numpy and faiss, too
 
 
 @pytest.mark.parametrize(
-    "args", [*LIGHT, ("build", "small.yaml"), ("doctor",), ("release", "diff", "small.yaml", "v1", "v1")]
+    "args",
+    [
+        *LIGHT,
+        NEIGHBORS,
+        ("build", "small.yaml"),
+        ("doctor",),
+        ("release", "diff", "small.yaml", "v1", "v1"),
+    ],
 )
 def test_commands_exit_with_their_code_every_time(built: Path, args: tuple[str, ...]) -> None:
     codes = [cli(built, *args).returncode for _ in range(int(os.environ.get("MEDIATECA_EXIT_RUNS", "2")))]
     assert set(codes) == {0}
 
 
-@pytest.mark.parametrize("args", LIGHT)
+@pytest.mark.parametrize("args", [*LIGHT, NEIGHBORS])
 def test_light_commands_load_nothing_heavy(built: Path, args: tuple[str, ...]) -> None:
-    heavy = ("prefect", "torch", "pyarrow", "pyarrow.dataset", "great_expectations", "polars", "numpy")
+    heavy = ("prefect", "torch", "pyarrow", "pyarrow.dataset", "great_expectations", "polars", "pandas")
+    heavy += () if args == NEIGHBORS else ("numpy", "faiss")
     code = (
         f"import sys; sys.argv = {['mediateca', *args]!r}\n"
         "from deployments.cli import app\n"

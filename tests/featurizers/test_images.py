@@ -323,6 +323,14 @@ def test_no_warning_and_no_global_leaks_from_any_thread() -> None:
     assert limit == Image.MAX_IMAGE_PIXELS
 
 
+def test_libtiff_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(files()["tiff tiff_lzw"])
+    for at in range(40, 400, 3):
+        data[at] ^= 0x55  # strips of 64 x 48 pixels begin at byte 8
+    assert refused(bytes(data)) == Reason.DECODE_ERROR
+    assert capfd.readouterr().err == ""
+
+
 def test_the_limits_are_ours_not_those_of_pillows_global(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert prove(files()["png RGB"]).width == 64

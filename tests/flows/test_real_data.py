@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from storage.releases import find_release
 from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
+from tasks.neighbors import find_neighbors
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
 from tasks.settings import Catalogue, load_catalogue
@@ -56,6 +58,10 @@ def test_films(real_data: Path) -> None:
     assert one(store, f"{whole} where item_id in ({overviews})") >= 784
     film = store.database().sql("select * from items where title = 'The Godfather'").to_arrow_table().to_pylist()[0]
     assert (film["year"], film["creators"], film["language"]) == (1972, ["Francis Ford Coppola"], "en")
+    assert one(store, "select (kind, count, recall_at_10) from indexes") == ("flat", 9_735, 1.0)
+    godfather = find_neighbors(store, find_release(store), "the godfather", k=1_000)
+    assert godfather.item["item_id"] == film["item_id"]
+    assert "The Godfather: Part II" in [row["title"] for row in godfather.rows[:100]]
     assert all(row["up_to_date"] for row in make_plan(catalogue, store))
 
 
@@ -81,7 +87,7 @@ def test_music(real_data: Path) -> None:
     assert (entities["spotify-songs"], entities["mpd"]) == (28_352, 93_660)
     assert one(store, "select count(*) from interactions anti join items using (item_id)") == 0
     assert one(store, "select count(*) from items where title is null") == 0
-    nameless = "select count(*) from items where len(creators) = 0"
+    nameless = "select count(*) from items where coalesce(len(creators), 0) = 0"
     assert one(store, nameless) == one(store, f"{nameless} and item_id in (select item_id from ({audio}))") == 25
     # A Spotify id is one item in whichever sources it stands.
     twice = "select entity_id from links where state = 'accepted' group by 1 having count(distinct item_id) > 1"

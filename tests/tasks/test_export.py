@@ -13,7 +13,7 @@ import yaml
 
 from storage.hashing import entity_id
 from storage.releases import Release, find_release
-from tasks import export
+from tasks import export, export_files, export_rows
 from tasks.export import export_release
 from tests.tasks.shelf import Shelf
 
@@ -57,7 +57,7 @@ def test_checksums_hold_for_every_file(exported: Path) -> None:
 def test_the_card_names_every_table_as_a_config(exported: Path) -> None:
     _, front, body = (exported / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     configs = {c["config_name"]: c["data_files"] for c in yaml.safe_load(front)["configs"]}
-    assert configs.keys() == {"items", "interactions", "users", "texts", "links", "features_tabular"}
+    assert list(configs) == ["items", "interactions", "users", "texts", "links", "media", "features_tabular"]
     assert all(list(exported.glob(pattern)) for pattern in configs.values())
     assert "# shelf, release v1" in body
     assert "| `items` | 4 |" in body
@@ -137,8 +137,8 @@ def test_the_answer_counts_rows_and_bytes_of_every_file(shelf: Shelf, tmp_path: 
 def test_large_tables_are_cut_into_shards_in_order(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "SHARD_BYTES", 10)
-    monkeypatch.setattr(export, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(export_files, "SHARD_BYTES", 10)
+    monkeypatch.setattr(export_rows, "ROWS", 2)
     found = export_release(shelf.store, newest(shelf), tmp_path / "out")
     shards = [f for f in found["files"] if f["file"].startswith("texts/")]
     assert len(shards) > 1
@@ -180,7 +180,7 @@ def test_an_export_that_fails_leaves_no_folder(shelf: Shelf, tmp_path: Path, mon
 
     (tmp_path / "out").mkdir()
     with monkeypatch.context() as broken:
-        broken.setattr(export, "_card", full)
+        broken.setattr(export, "card", full)
         with pytest.raises(OSError, match="No space left"):
             export_release(shelf.store, newest(shelf), tmp_path / "out")
     assert not any((tmp_path / "out").iterdir())

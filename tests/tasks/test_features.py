@@ -5,31 +5,60 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import BaseModel
 
 from featurizers.base import FeatureBatch, NoWeights
+from featurizers.hf_text import Bert
+from featurizers.hf_vision import Resnet18
+from featurizers.image_descriptors import NAMES
 from featurizers.minilm import Minilm
 from featurizers.tabular import Tabular, TabularFit
 from storage.hashing import hash_rows
+from storage.media import MediaFiles, media_name
+from storage.schemas import table_of
 from storage.store import Store
-from tasks.features import encode_texts, fit_items, load_fit, save_fit, tabular_stage, vectors_table
-from tasks.settings import CatalogueError, TabularSettings
-from tasks.stage import rows_table, run_stage
+from tasks.features import encode_texts, feature_stage, fit_items, load_fit, save_fit, tabular_stage
+from tasks.settings import (
+    AudioDescriptorsSettings,
+    BertSettings,
+    CatalogueError,
+    FeaturizerSettings,
+    ImageDescriptorsSettings,
+    MelSettings,
+    MinilmSettings,
+    Resnet18Settings,
+    TabularSettings,
+)
+from tasks.stage import Stage, StageResult, last_runs, rows_table, run_stage
+from tasks.vectors import vectors_table
+from tests.featurizers.pictures import corners, files, saved
+from tests.featurizers.tiny import tiny_bert, tiny_resnet
 
 SETTINGS = TabularSettings(numeric=("year", "tempo"))
 
 
 def write_items(store: Store, items: list[dict[str, object]]) -> None:
     """Rows of `items` as the items stage would leave them."""
-    from tasks.stage import Stage
+    write_rows(store, "items", items)
 
-    table = rows_table("items", items)
-    source = pa.table(
-        {"item_id": table.column("item_id"), "input_hash": pa.array(hash_rows(table, ["year", "genres"]))}
+
+def write_rows(store: Store, name: str, rows: list[dict[str, object]]) -> None:
+    """Rows of a keyed table as its stage would leave them; keys that are left out are removed."""
+    table = rows_table(name, rows)
+    key = list(table_of(name).key)
+    columns = [column for column in table.column_names if column not in ("retry_at", *key)]
+    hashes = pa.array(hash_rows(table, columns), pa.int64())
+    source = table.select(key).append_column("input_hash", hashes)
+
+    def compute(asked: pa.Table, _: Store) -> pa.Table:
+        wanted = {tuple(row.values()) for row in asked.select(key).to_pylist()}
+        return table.filter(pa.array([tuple(row.values()) in wanted for row in source.select(key).to_pylist()]))
+
+    run_stage(
+        store,
+        Stage(name=name, version="1", reads=(), writes=name, inputs=lambda _: source, compute=compute),
+        build_id=name,
     )
-    stage = Stage(
-        name="items", version="1", reads=(), writes="items", inputs=lambda _: source, compute=lambda rows, _: table
-    )
-    run_stage(store, stage, build_id="items")
 
 
 def made(tmp_path: Path) -> Store:
@@ -134,3 +163,153 @@ def test_real_weights_give_unit_vectors_alone_as_in_a_batch() -> None:
     np.testing.assert_allclose(np.linalg.norm(batch.values, axis=1), [1, 0, 1, 1], atol=1e-5)
     np.testing.assert_allclose(encode(texts[:1]).values[0], batch.values[0], atol=1e-5)
     assert batch.values[0] @ batch.values[2] > 0.4 > batch.values[0] @ batch.values[3]
+
+
+# --- encoders over texts and pictures
+
+
+def stocked(tmp_path: Path) -> Store:
+    """Three documents, four pictures (one is broken) and one that never came."""
+    store = Store(str(tmp_path / "store"))
+    store.create(["features/bert", "features/resnet18", "features/image_descriptors", "features/minilm"])
+    said = {"a": "a film about a shark", "b": "sharks attack a beach town", "c": "tax"}
+    write_rows(store, "texts", [{"item_id": i, "kind": "document", "value": text} for i, text in said.items()])
+    write_rows(store, "media", pictures(store))
+    return store
+
+
+def pictures(store: Store, **changes: object) -> list[dict[str, object]]:
+    """Rows of `media` over stored files."""
+    data = {"a": files()["jpeg RGB"], "b": files()["png P"], "c": b"broken", "d": saved(corners(80, 40), "png")}
+    media = MediaFiles(store.url)
+    rows: list[dict[str, object]] = [
+        {"item_id": i, "kind": "image", "sha256": media.put(d, "png"), "format": "png", "size_bytes": len(d)} | changes
+        for i, d in data.items()
+    ]
+    return [*rows, {"item_id": "e", "kind": "image", "reason": "not_found"}]
+
+
+def built(store: Store, name: str, settings: BaseModel) -> StageResult:
+    """The stage of that featurizer, run as a build runs it."""
+    return run_stage(store, feature_stage(name, settings, store), build_id="b", last=last_runs(store).get(name))
+
+
+def column(store: Store, table: str, name: str) -> dict[str, object]:
+    """A column of a feature by item."""
+    return dict(store.database().sql(f"select item_id, {name} from features_{table}").fetchall())
+
+
+def test_texts_go_through_a_hugging_face_encoder(tmp_path: Path) -> None:
+    store, folder = stocked(tmp_path), tiny_bert(tmp_path / "bert")
+    settings = BertSettings(model=str(folder), max_tokens=64)
+    assert built(store, "bert", settings).done == 3
+    values = column(store, "bert", "value")
+    np.testing.assert_allclose(
+        values["b"], Bert(model=str(folder), max_tokens=64)(["sharks attack a beach town"]).values[0], atol=1e-5
+    )
+    assert built(store, "bert", settings).status == "up_to_date"
+
+
+def test_other_weights_are_another_version_and_compute_all_anew(tmp_path: Path) -> None:
+    store, folder = stocked(tmp_path), tiny_bert(tmp_path / "bert")
+    settings = BertSettings(model=str(folder), max_tokens=64)
+    built(store, "bert", settings)
+    before = column(store, "bert", "value")
+    tiny_bert(folder, seed=1)
+    assert built(store, "bert", settings).done == 3
+    after = column(store, "bert", "value")
+    assert all(not np.allclose(before[item], after[item]) for item in before)
+
+
+def test_pictures_go_through_a_hugging_face_encoder_and_a_broken_one_is_a_reason(tmp_path: Path) -> None:
+    store, folder = stocked(tmp_path), tiny_resnet(tmp_path / "resnet")
+    result = built(store, "resnet18", Resnet18Settings(model=str(folder)))
+    assert (result.done, dict(result.reasons)) == (3, {"decode_error": 1})
+    assert column(store, "resnet18", "reason") == {"a": None, "b": None, "c": "decode_error", "d": None}
+    alone = Resnet18(model=str(folder))([saved(corners(80, 40), "png")]).values[0]
+    np.testing.assert_allclose(column(store, "resnet18", "value")["d"], alone, atol=1e-5)
+
+
+def test_image_descriptors_need_no_weights(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    result = built(store, "image_descriptors", ImageDescriptorsSettings())
+    assert (result.done, dict(result.reasons)) == (3, {"decode_error": 1})
+    values = column(store, "image_descriptors", "value")
+    assert values["d"][NAMES.index("aspect_ratio")] == 1
+    assert built(store, "image_descriptors", ImageDescriptorsSettings()).status == "up_to_date"
+
+
+def test_a_chunk_of_large_files_is_cut_by_its_bytes(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    write_rows(store, "media", pictures(store, size_bytes=100 << 20))
+    assert built(store, "image_descriptors", ImageDescriptorsSettings()).done == 3
+    assert store.size("features/image_descriptors")[0] == 4
+
+
+def test_a_picture_is_described_anew_only_when_its_bytes_change(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    built(store, "image_descriptors", ImageDescriptorsSettings())
+    write_rows(store, "media", pictures(store, source_url="elsewhere"))
+    assert built(store, "image_descriptors", ImageDescriptorsSettings()).skipped == 4
+    rows = pictures(store)
+    rows[0]["sha256"] = MediaFiles(store.url).put(files()["gif"], "png")
+    write_rows(store, "media", rows[:3])
+    result = built(store, "image_descriptors", ImageDescriptorsSettings())
+    assert (result.done, result.skipped, result.removed) == (1, 2, 1)
+
+
+def test_a_media_file_that_is_gone_is_a_reason_and_tried_again(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    (gone,) = [row for row in pictures(store) if row["item_id"] == "b"]
+    (tmp_path / "store" / media_name(str(gone["sha256"]), "png")).unlink()
+    result = built(store, "image_descriptors", ImageDescriptorsSettings())
+    assert (result.done, dict(result.reasons)) == (2, {"decode_error": 1, "internal_error": 1})
+    assert column(store, "image_descriptors", "detail")["b"] == "its media file is gone"
+    assert column(store, "image_descriptors", "retry_at")["b"] is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "keys"), [("bert", BertSettings(), 3), ("resnet18", Resnet18Settings(), 4)]
+)
+def test_without_weights_every_row_says_so_and_no_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, settings: BaseModel, keys: int
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(MediaFiles, "read", lambda *_: pytest.fail("a file was read"))
+    store = stocked(tmp_path)
+    result = built(store, name, settings)
+    assert (result.done, dict(result.reasons)) == (0, {"no_weights": keys})
+    assert all(str(detail).count("hf download ") == 1 for detail in column(store, name, "detail").values())
+    assert built(store, name, settings).status == "up_to_date"  # until the weights are there
+
+
+def test_weights_that_arrive_later_fill_the_gaps(tmp_path: Path) -> None:
+    store, folder = stocked(tmp_path), tmp_path / "bert"
+    settings = BertSettings(model=str(folder), max_tokens=64)
+    assert dict(built(store, "bert", settings).reasons) == {"no_weights": 3}
+    tiny_bert(folder)
+    assert built(store, "bert", settings).done == 3
+
+
+def test_minilm_still_reads_documents_by_the_same_path(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    assert built(store, "minilm", MinilmSettings()).done == 3
+    assert len(column(store, "minilm", "value")["a"]) == 384
+
+
+def test_every_featurizer_of_a_catalogue_is_registered_and_has_a_stage(tmp_path: Path) -> None:
+    from featurizers.registry import FEATURIZERS
+
+    store = stocked(tmp_path)
+    chosen = FeaturizerSettings(
+        minilm=MinilmSettings(),
+        bert=BertSettings(),
+        resnet18=Resnet18Settings(),
+        image_descriptors=ImageDescriptorsSettings(),
+        mel=MelSettings(),
+        audio_descriptors=AudioDescriptorsSettings(),
+        tabular=SETTINGS,
+    ).chosen
+    assert set(chosen) == set(FeaturizerSettings.model_fields) == set(FEATURIZERS)
+    stages = [feature_stage(name, settings, store) for name, settings in chosen.items()]
+    assert [stage.writes for stage in stages] == [f"features/{name}" for name in chosen]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
-from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings import CatalogueError, SourceSettings, ValidationSettings, load_catalogue, shipped
 
 GOOD = """\
 catalogue: shelf
@@ -75,7 +76,11 @@ def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
             "pth: films",
             "line 6: unknown key 'pth'; did you mean 'path'? allowed here: connector, fields",
         ),
-        ("minilm:", "minlm:", "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: minilm, tabular"),
+        (
+            "minilm:",
+            "minlm:",
+            "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: bert, image_",
+        ),
         ("batch: 8", "bach: 8", "line 16: unknown key 'bach'; did you mean 'batch'? allowed here: batch, max_tokens"),
         (
             "numeric: [year]",
@@ -130,6 +135,40 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
     assert said in refused(edited(old, new))
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            "bert: {max_token: 9}",
+            "unknown key 'max_token'; did you mean 'max_tokens'? allowed here: batch_size",
+        ),
+        (
+            "bert: {pooling: last}",
+            "'featurizers.bert.pooling': Input should be 'cls', 'mean' or 'pooler', found",
+        ),
+        ("bert: {device: gpu}", "'featurizers.bert.device': String should match pattern"),
+        ("bert: {model: some/model}", "model 'some/model' of the Hugging Face hub: revision '' is not a commit; copy"),
+        ("resnet18: {revision: main}", "hub: revision 'main' is not a commit; copy its 40 hex digits"),
+        (f"resnet18: {{model: ./mine, revision: {'f' * 40}}}", "'./mine' is a folder and has no revision; leave"),
+        ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
+    ],
+)
+def test_what_an_encoder_cannot_be_is_told_before_anything_runs(refused, written: str, said: str) -> None:
+    found = refused(GOOD + f"  {written}\n")
+    assert "line 17: " in found
+    assert said in found
+
+
+def test_encoders_have_their_known_weights_by_default(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yml").write_text(GOOD + "  bert: {}\n  resnet18: {}\n  image_descriptors: {}\n")
+    chosen = load_catalogue(str(tmp_path / "shelf.yml")).featurizers
+    assert list(chosen.chosen) == ["minilm", "bert", "resnet18", "image_descriptors", "tabular"]
+    assert chosen.bert is not None
+    assert chosen.resnet18 is not None
+    assert (chosen.bert.model, chosen.bert.pooling) == ("google-bert/bert-base-uncased", "mean")
+    assert (chosen.resnet18.model, chosen.resnet18.pooling) == ("microsoft/resnet-18", "pooler")
+
+
 def test_a_connector_that_does_not_exist_is_told_before_anything_runs(refused) -> None:
     said = refused(edited("connector: movielens", "connector: movielense"))
     assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: hetrec, image_folder" in said
@@ -147,6 +186,32 @@ def test_fields_are_those_that_items_take(tmp_path: Path) -> None:
 def test_separate_names_a_source_of_the_catalogue(refused) -> None:
     said = refused(GOOD + "separate: ['tmdb:862', 'movielns:1']\n")
     assert "line 17: unknown source 'movielns'; did you mean 'movielens'? known: movielens, tmdb" in said
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (
+            "{features: [minlm]}",
+            "line 17: the catalogue builds no feature 'minlm'; did you mean 'minilm'? under `featurizers:` are: minilm",
+        ),
+        ("{features: [minilm, minilm]}", "line 17: the feature 'minilm' is named twice; name it once"),
+        (
+            "{featurs: [minilm]}",
+            "unknown key 'featurs'; did you mean 'features'? allowed here: features, flat_up_to, le",
+        ),
+        ("{metric: cosin}", "line 17: 'index.metric': Input should be 'cosine' or 'l2', found 'cosin'"),
+        ("{flat_up_to: -1}", "line 17: 'index.flat_up_to': Input should be greater than or equal to 0, found -1"),
+        ("{least_recall: 95}", "line 17: 'index.least_recall': Input should be less than or equal to 1, found 95"),
+    ],
+)
+def test_an_index_that_cannot_be_made_is_told(refused, index: str, said: str) -> None:
+    assert said in refused(GOOD + f"index: {index}\n")
+
+
+def test_what_is_indexed_is_what_is_built(refused) -> None:
+    said = refused(GOOD.replace("  minilm:\n    batch: 8\n", "") + "index: {features: [tabular, minilm]}\n")
+    assert said == "shelf.yaml, line 15: the catalogue builds no feature 'minilm'; under `featurizers:` are: tabular"
 
 
 def test_a_catalogue_without_sources_is_refused(refused) -> None:
@@ -211,3 +276,43 @@ def test_an_unknown_catalogue_names_the_nearest() -> None:
         load_catalogue("demmo")
     with pytest.raises(CatalogueError, match=r"no catalogue 'shelf\.yaml': shipped: .* writes one"):
         load_catalogue("shelf.yaml")
+
+
+VALIDATION = """\
+validation:
+  default: off
+  checks: {items.title_not_null: block, features.zero_norm: off, features/minilm.zero_norm: warn}
+  thresholds: {features.coverage: 0.9}
+"""
+
+
+def test_checks_are_set_one_by_one_the_nearest_name_counting(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yaml").write_text(GOOD + VALIDATION, encoding="utf-8")
+    found = load_catalogue(str(tmp_path / "shelf.yaml")).validation
+    zero, coverage = checks_of("features")["zero_norm"], checks_of("features")["coverage"]
+    assert found.severity("items", checks_of("items")["title_not_null"]) == "block"
+    assert found.severity("items", checks_of("items")["kind_known"]) == "off"
+    assert found.severity("features/minilm", zero) == "warn"
+    assert found.severity("features/tabular", zero) == "off"
+    assert (found.threshold("features/tabular", coverage), coverage.threshold) == (0.9, 0.7)
+    assert ValidationSettings().severity("features/tabular", zero) == "block"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("items.title_not_null", "items.titel_not_null", "did you mean 'items.title_not_null'? known: "),
+        ("features/minilm.zero_norm", "features/minilm.zero_nrm", "did you mean 'features.zero_norm'? known: "),
+        ("features.coverage", "coverage", "unknown check '.coverage'"),
+        (
+            "default: off",
+            "defualt: off",
+            "unknown key 'defualt'; did you mean 'default'? allowed here: checks",
+        ),
+        ("features.zero_norm: off", "features.zero_norm: no thanks", "Input should be 'block', 'warn' or 'off'"),
+        ("default: off", "default: on", "Input should be 'block', 'warn' or 'off', found True"),
+        ("features.coverage: 0.9", "features.coverage: high", "Input should be a valid number"),
+    ],
+)
+def test_checks_that_are_misspelt_are_named_with_the_nearest(refused, old: str, new: str, said: str) -> None:
+    assert said in refused(GOOD + VALIDATION.replace(old, new))

@@ -168,7 +168,8 @@ def test_count_of_pending_matches_what_a_run_does(store: Store) -> None:
     write_texts(store, {"a": "x", "b": "xx", "c": "x"})
     run(store)
     write_texts(store, {"b": "xxx", "c": None, "d": "x"})
-    counts = count_pending(scan(store, toy_stage(), datetime.now(UTC)))
+    counts = count_pending(scan(store, toy_stage(), datetime.now(UTC)), toy_stage())
+    assert counts.pop("seconds") == pytest.approx(2 * toy_stage().seconds_per_key)
     assert counts == {"new": 1, "changed": 1, "retry": 0, "removed": 1, "inputs": 3}
 
 
