@@ -320,7 +320,7 @@ def test_texts_lose_what_html_cannot_hold() -> None:
 
 def test_a_map_is_the_same_for_the_same_vectors_and_parts_what_differs() -> None:
     dice = np.random.default_rng(0)
-    array = np.vstack([dice.normal(0, 0.1, (40, 8)), dice.normal(0, 0.1, (40, 8)) + [3, 0, 0, 0, 0, 0, 0, 0]])
+    array = np.vstack([dice.normal(0, 0.1, (40, 8)), dice.normal(0, 0.1, (40, 8)) + np.eye(8)[0] * 3])
     xy, explained = project(array)
     assert np.array_equal(xy, project(array)[0])
     assert abs(xy[:40, 0].mean() - xy[40:, 0].mean()) > 0.8
