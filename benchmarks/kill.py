@@ -88,6 +88,8 @@ def _same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a.keys() - skip)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, str) and isinstance(b, str) and a != b and a.startswith("{") and b.startswith("{"):
+        return _same(json.loads(a), json.loads(b))  # what a check observed
     if isinstance(a, float) and isinstance(b, float):
         return math.isclose(a, b, abs_tol=TOLERANCE, rel_tol=TOLERANCE)
     return a == b
