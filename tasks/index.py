@@ -149,11 +149,11 @@ def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
         block = _block(batch, array.shape[1] or None)
         if not array.shape[1]:
             array = np.empty((n, block.shape[1]), np.float32)
-        array[at : at + len(block)] = _observed(block, batch.column("mask")) if mixed else block
+        array[at : at + len(block)] = observed(block, batch.column("mask")) if mixed else block
         ids.append(batch.column("item_id"))
         at += len(block)
     if mixed:
-        _standardise(array)
+        standardise(array)
     for start in range(0, n if unit else 0, _BLOCK_ROWS):
         array[start : start + _BLOCK_ROWS] = _scaled(array[start : start + _BLOCK_ROWS])
     names = pa.chunked_array(ids).combine_chunks()
@@ -175,7 +175,7 @@ def _block(batch: pa.RecordBatch, width: int | None) -> NDArray[np.float32]:
     return block
 
 
-def _observed(block: NDArray[np.float32], mask: pa.Array) -> NDArray[np.float32]:
+def observed(block: NDArray[np.float32], mask: pa.Array) -> NDArray[np.float32]:
     """The block with NaN where a number was not observed; a row without a mask was observed whole."""
     block, rows = block.copy(), np.flatnonzero(mask.is_valid().to_numpy(zero_copy_only=False))
     seen = mask.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), block.shape[1])
@@ -183,7 +183,7 @@ def _observed(block: NDArray[np.float32], mask: pa.Array) -> NDArray[np.float32]
     return block
 
 
-def _standardise(array: NDArray[np.float32]) -> None:
+def standardise(array: NDArray[np.float32]) -> None:
     """Columns to z-scores of what was observed, in place; what was not is 0, the mean."""
     for column in array.T:
         seen = column[~np.isnan(column)].astype(np.float64)

@@ -66,7 +66,7 @@ for (const sound of sounds) {
     }
     if (!sound.paused) requestAnimationFrame(move);
   };
-  sound.addEventListener("seeked", move);
+  for (const name of ["seeked", "timeupdate"]) sound.addEventListener(name, move);
   sound.addEventListener("play", () => {
     for (const other of sounds) if (other !== sound) other.pause();
     move();

@@ -95,8 +95,10 @@ def plural(n: int, one: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str, kind: str = "") -> str:
-    """A table whose first column heads its rows; numbers to the right."""
+    """A table whose first column heads its rows; numbers to the right, and without columns that are all empty."""
     body = [list(row) for row in rows]
+    used = [i for i in range(len(heads)) if any(row[i] not in (None, "") for row in body)]
+    heads, body = [heads[i] for i in used], [[row[i] for i in used] for row in body]
     right = [all(isinstance(row[i], int | float | None) for row in body) for i in range(len(heads))]
     head = "".join(f'<th scope="col"{_right(right[i])}>{text(name)}</th>' for i, name in enumerate(heads))
     lines = "".join(f"<tr>{''.join(_cell(value, i, right[i]) for i, value in enumerate(row))}</tr>" for row in body)

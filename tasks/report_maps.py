@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featurizers.registry import spec_of
 from storage.errors import StoreError
-from storage.lazy import np
+from storage.lazy import np, pa, pc
 from storage.schemas import table_of
 from storage.store import Store, rows_of
+from tasks.index import observed, standardise
 from tasks.neighbors import ask_index
 from tasks.report_html import SERIES
 
@@ -59,9 +62,11 @@ def _map(con: Any, feature: str, most: int) -> Map | None:
         f"order by item_id limit {most}"
     )
     rows = con.sql(
-        f"select item_id, value from {view} semi join sampled using (item_id) where reason is null order by item_id"
+        f"select item_id, value, mask from {view} semi join sampled using (item_id) where reason is null "
+        "order by item_id"
     )
-    ids, array = _vectors(rows.fetchall())
+    spec = spec_of(feature)
+    ids, array = _vectors(rows.to_arrow_table(), mixed=spec is not None and spec.mixed)
     if len(ids) < 3:
         return None
     xy, explained = project(array)
@@ -71,25 +76,32 @@ def _map(con: Any, feature: str, most: int) -> Map | None:
     return Map(feature, ids, xy, explained, array.shape[1], of)
 
 
-def _vectors(rows: Sequence[tuple[str, list[float]]]) -> tuple[list[str], NDArray[np.float64]]:
-    """Ids and vectors (n, d), without those that are not finite or not as long as most: the checks name them."""
-    lengths = Counter(len(value) for _, value in rows)
-    if not lengths:
-        return [], np.empty((0, 0))
-    width = lengths.most_common(1)[0][0]
-    kept = [(item, value) for item, value in rows if len(value) == width]
-    array = np.array([value for _, value in kept], np.float64)
+def _vectors(rows: pa.Table, *, mixed: bool) -> tuple[list[str], NDArray[np.float32]]:
+    """Ids and vectors (n, d), as the index has them: numbers of several units as z-scores.
+
+    Without those that are not finite or not as long as most: a page is drawn of what the checks refuse, too.
+    """
+    lengths = pc.list_value_length(rows.column("value")).fill_null(0).to_numpy()
+    if not len(lengths) or not lengths.any():
+        return [], np.empty((0, 0), np.float32)
+    width = int(np.bincount(lengths).argmax())
+    rows = rows.filter(pa.array(lengths == width)).combine_chunks()
+    array = pc.list_flatten(rows.column("value")).to_numpy().reshape(-1, width)
     fine = np.flatnonzero(np.isfinite(array).all(axis=1))
-    return [kept[i][0] for i in fine.tolist()], array[fine]
+    rows, array = rows.take(pa.array(fine)).combine_chunks(), array[fine]
+    if mixed and len(array):
+        array = observed(array, rows.column("mask").combine_chunks())
+        standardise(array)
+    return rows.column("item_id").to_pylist(), array
 
 
-def project(array: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, float]]:
+def project(array: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], tuple[float, float]]:
     """The rows of (n, d) on their first two principal components, scaled to [0, 1], and those components' shares.
 
     The same rows give the same map: of each component the largest loading is positive. Points beyond the 0.5 and 99.5
     percentiles stand at the edge, so that one odd item does not press all others together.
     """
-    centred = array - array.mean(axis=0)
+    centred = array - array.mean(axis=0, dtype=np.float64)
     values, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, ::-1][:, :2]
     if axes.shape[1] < 2:
@@ -111,21 +123,25 @@ def describe(con: Any, item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def colour_groups(items: dict[str, dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
-    """The groups that the maps are coloured by, and each item's: its rarest genre of the most frequent ones.
+    """The groups that the maps are coloured by, and each item's: its rarest genre among the most frequent ones.
 
-    The rarest, because genres are many per item and the frequent ones say little. Without genres it is the kind.
+    The rarest, because items have several genres and the frequent ones say little. The kinds of items take turns in
+    naming genres, so that the more numerous kind does not leave the other grey. Without genres the kind is the group.
     """
-    counts = Counter(genre for row in items.values() for genre in row["genres"] or ())
-    if not counts:
-        counts = Counter(row["kind"] or OTHER for row in items.values())
-        shown = [name for name, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SERIES]]
-        return shown, {i: row["kind"] if row["kind"] in shown else OTHER for i, row in items.items()}
-    shown = [name for name, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SERIES]]
-    place = {name: rank for rank, name in enumerate(shown)}
+    by_kind: dict[str, Counter[str]] = {}
+    for row in items.values():
+        by_kind.setdefault(row["kind"] or OTHER, Counter()).update(row["genres"] or ())
+    if not any(by_kind.values()):
+        kinds = [name for name, _ in Counter(row["kind"] or OTHER for row in items.values()).most_common(SERIES)]
+        return kinds, {i: row["kind"] if row["kind"] in kinds else OTHER for i, row in items.items()}
+    lists = [[name for name, _ in counts.most_common(SERIES)] for _, counts in sorted(by_kind.items())]
+    turns = [name for names in zip_longest(*lists) for name in names if name is not None]
+    shown = list(dict.fromkeys(turns))[:SERIES]
+    counts = sum(by_kind.values(), Counter[str]())
     groups: dict[str, str] = {}
     for item, row in items.items():
-        ranks = [place[genre] for genre in row["genres"] or () if genre in place]
-        groups[item] = shown[max(ranks)] if ranks else OTHER
+        known = [genre for genre in row["genres"] or () if genre in shown]
+        groups[item] = min(known, key=lambda genre: (counts[genre], genre)) if known else OTHER
     return shown, groups
 
 
@@ -160,15 +176,19 @@ def _near(store: Store, con: Any, item: dict[str, Any], indexes: Sequence[dict[s
 
 
 def _known_items(con: Any, features: Sequence[str]) -> list[dict[str, Any]]:
-    """Of the best-known items three that together have a vector in as many features as can be, of different genres."""
-    left = set(features)
-    seen: set[str] = set()
+    """Of the best-known items three that together have vectors in all features if that can be; of several kinds."""
+    left, seen = set(features), set[str]()
     chosen: list[dict[str, Any]] = []
     rows = rows_of(con.sql(_known_sql(features)))
+
+    def worth(row: dict[str, Any]) -> tuple[int, bool, int, bool]:
+        there = set(row["features"])
+        return len(left & there), row["kind"] not in seen, len(there), not seen & set(row["genres"] or ())
+
     while rows and len(chosen) < _KNOWN:
-        best = max(rows, key=lambda row: (len(left & set(row["features"])), not seen & set(row["genres"] or ())))
+        best = max(rows, key=worth)  # of equals the first, which is the best known
         left -= set(best["features"])
-        seen |= set(best["genres"] or ())
+        seen |= {best["kind"], *(best["genres"] or ())}
         chosen.append(best)
         rows.remove(best)
     return chosen

@@ -1,13 +1,17 @@
 """The release report: when it is drawn, what stands in it, and that nothing in it runs or fetches."""
 
 import re
+from base64 import b64decode
 from html import unescape
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from storage.objects import DRAFT
@@ -18,7 +22,7 @@ from tasks.maintain import take_down, vacuum
 from tasks.release import ReleaseBlocked
 from tasks.report import NoReport, find_report
 from tasks.report_html import REASONS, share, shortened, text
-from tasks.report_maps import project
+from tasks.report_maps import colour_groups, make_maps, project
 from tests.tasks.shelf import Shelf, track_id
 
 HOSTILE = "<script>alert(1)</script>\"'&</title>\x00\u2028"
@@ -300,6 +304,41 @@ def test_tables_have_headers_and_pictures_words(films: Shelf) -> None:
     assert len(set(ids)) == len(ids)
 
 
+def write_sound(path: Path, seconds: float, hz: float) -> None:
+    path.parent.mkdir(exist_ok=True)
+    wave = 0.3 * np.sin(2 * np.pi * hz * np.arange(round(22_050 * seconds)) / 22_050)
+    soundfile.write(path, wave.astype(np.float32), 22_050)
+
+
+@pytest.mark.parametrize("featurizers", [{"mel": {}}, {}], ids=["stored", "drawn from the window"])
+def test_sounds_have_a_spectrogram_and_a_player(tmp_path: Path, featurizers: dict[str, Any]) -> None:
+    shelf = Shelf(tmp_path, "music", featurizers=featurizers)
+    write_sound(tmp_path / "music" / "Bo - Luna.wav", 20, 1000)
+    (tmp_path / "music" / "Ann - Blue.wav").write_bytes(b"RIFF")
+    shelf.build()
+    found = Page(page(shelf))
+    (sound,) = [a for tag, a in found.elements if tag == "audio"]
+    wave, rate_hz = soundfile.read(BytesIO(inlined(sound["src"], "audio/mpeg")))
+    assert sound["aria-label"] == "12 seconds of Luna"
+    assert len(wave) / rate_hz == pytest.approx(12, abs=0.2)
+    (picture,) = [a for tag, a in found.elements if tag == "img"]
+    assert re.match("Mel spectrogram of Luna, 0 to 20 s of the recording, -?\\d+ to -?\\d+ dB", str(picture["alt"]))
+    pixels = np.array(Image.open(BytesIO(inlined(picture["src"], "image/png"))).convert("L"))
+    bright = int(pixels.mean(axis=1).argmax())  # 1 kHz is 15 Mel of 50 up: band 38 of 128
+    assert pixels.shape[0] == 128
+    assert 128 - bright == pytest.approx(39, abs=2)
+    ticks = re.findall(r'bottom:([\d.]+)%">([^<]+)<', page(shelf).decode())
+    (one_khz,) = [1 - float(at) / 100 for at, name in ticks if name == "1 kHz"]
+    assert one_khz * 128 == pytest.approx(bright, abs=1.5)
+
+
+def inlined(source: str | None, kind: str) -> bytes:
+    assert source is not None
+    head, _, data = source.partition(",")
+    assert head == f"data:{kind};base64"
+    return b64decode(data)
+
+
 # --- small things
 
 
@@ -318,9 +357,33 @@ def test_texts_lose_what_html_cannot_hold() -> None:
     assert shortened("short", 12) == "short"
 
 
+def test_maps_leave_out_vectors_that_the_checks_refuse() -> None:
+    con = duckdb.connect()
+    con.sql("create table features_x (item_id varchar, value float[], mask boolean[], reason varchar)")
+    con.sql("insert into features_x select 'i' || n, [n, n * n % 7, 1], null, null from range(10) t(n)")
+    con.sql("insert into features_x values ('nan', ['nan'::float, 0, 0], null, null), ('odd', [1], null, null)")
+    con.sql("insert into features_x values ('null', null, null, null), ('none', null, null, 'silent')")
+    (made,) = make_maps(con, ["x"])
+    assert made.item_ids == [f"i{n}" for n in range(10)]
+    assert (made.xy.shape, made.of) == ((10, 2), 13)
+    assert make_maps(con, []) == []
+
+
+def test_each_kind_of_item_names_genres_and_the_rarest_colours() -> None:
+    items: dict[str, dict[str, Any]] = {
+        f"t{n}": {"kind": "track", "genres": ["pop", f"genre {n % 9}"], "title": "", "year": None} for n in range(90)
+    }
+    items |= {"f": {"kind": "film", "genres": ["drama"]}, "g": {"kind": "film", "genres": None}}
+    shown, groups = colour_groups(items)
+    assert len(shown) == 7
+    assert shown[:2] == ["drama", "pop"]
+    assert (groups["f"], groups["g"], groups["t0"]) == ("drama", "other", "genre 0")
+    assert colour_groups({"f": {"kind": "film", "genres": None}}) == (["film"], {"f": "film"})
+
+
 def test_a_map_is_the_same_for_the_same_vectors_and_parts_what_differs() -> None:
     dice = np.random.default_rng(0)
-    array = np.vstack([dice.normal(0, 0.1, (40, 8)), dice.normal(0, 0.1, (40, 8)) + np.eye(8)[0] * 3])
+    array = np.vstack([dice.normal(0, 0.1, (40, 8)), dice.normal(0, 0.1, (40, 8)) + 3 * np.eye(8)[0]])
     xy, explained = project(array)
     assert np.array_equal(xy, project(array)[0])
     assert abs(xy[:40, 0].mean() - xy[40:, 0].mean()) > 0.8
