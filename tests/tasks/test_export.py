@@ -266,9 +266,7 @@ def fixed(rows: pa.Table, width: int, values: pa.DataType) -> pa.Table:
 
 def test_vectors_of_two_lengths_are_refused() -> None:
     for lists in ([[1.0, 2.0], [3.0]], [[1.0], [2.0, 3.0, 4.0]]):  # the second has as many numbers as two of two
-        with pytest.raises(
-            ValueError, match=r"features/toy: vectors of 2 and of \d numbers"
-        ):
+        with pytest.raises(ValueError, match=r"features/toy: vectors of 2 and of \d numbers"):
             fixed(vectors(*lists), 2, pa.float32())
 
 
