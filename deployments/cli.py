@@ -207,6 +207,7 @@ def _say_built(catalogue: str, store: "Store", result: dict[str, Any]) -> None:
     me = "mediateca" if shutil.which("mediateca") else sys.argv[0]
     typer.echo("next:")
     typer.echo(f'  {me} sql {catalogue} "select title, creators, year, genres from items limit 10"')
+    typer.echo(f"  {me} report {catalogue}   # the page to look at")
     typer.echo(f"  {me} export {catalogue} --to {Path(catalogue).stem}-export")
     typer.echo(f"  {me} build {catalogue}   # again: nothing changed, so nothing is done")
 
@@ -480,6 +481,35 @@ def export(
         return
     typer.echo(f"{found['release']}: {len(found['files'])} files, {found['bytes'] / 1e6:.1f} MB in {to}")
     typer.echo(f"before you publish it, fill in the licence in {to / 'README.md'}")
+
+
+@app.command()
+def report(
+    catalogue: CatalogueArg,
+    release_id: Annotated[str | None, typer.Option("--release", help="Default: the newest build.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Copy the page to this file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print where the report of a release lies: one HTML page to look at in a browser, or to send.
+
+    Each build draws one, also a build that is not fit to be released; the newest is the default.
+
+    Example: `mediateca report demo --to demo.html`
+    """
+    from tasks.report import find_report, report_page
+
+    _, store = _built(catalogue)
+    found = find_report(store, release_id)
+    place = found.place
+    if to is not None:
+        to.write_bytes(report_page(store, found))
+        place = str(to)
+    if not found.published:
+        typer.secho(f"note: {found.release_id} was not published", fg="yellow", err=True)
+    if as_json:
+        _print_json(found._asdict() | {"place": place})
+    else:
+        typer.echo(place)
 
 
 @app.command()

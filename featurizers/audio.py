@@ -96,7 +96,8 @@ def decode_window(
     path, limits = Path(path), limits or AudioLimits()
     _check_size(path, limits)
     wanted = _Wanted(start_s=start_s, length_s=length_s, least_s=least_s, keep_native=keep_native, limits=limits)
-    taken, info = _decode(path, wanted)
+    with np.errstate(all="ignore"):  # what is no level in a float file is refused below
+        taken, info = _decode(path, wanted)
     return _finished(taken, info, rate_hz, wanted)
 
 
@@ -128,14 +129,16 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
     try:
         with closing(SndfileReader(path)) as reader:
             taken, info = _by_sndfile(reader, wanted)
-        if taken.count or not info.claims:
+        if taken.count:
             return taken, info
         refused = "opens, but no sample decodes"
     except Unreadable as exc:
         taken, info, refused = None, None, str(exc)
     try:
         with closing(AvReader(path)) as reader:
-            return _by_av(reader, wanted)
+            again, told = _by_av(reader, wanted)
+        # A header that says that there is nothing in it is right if nobody gets anything out of it.
+        return (again, told) if again.count or info is None or taken is None else (taken, info)
     except Unreadable as exc:
         if taken is not None and info is not None:
             return taken, info
@@ -161,9 +164,13 @@ def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
 
 def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:
     _check_header(reader.rate_hz or 1_000, reader.channels or 1, reader.claimed_s, wanted)
+
+    def accept(rate_hz: int, channels: int) -> int:
+        _check_header(rate_hz, channels, 0.0, wanted)
+        return sum(wanted.frames(rate_hz))
+
+    every = reader.take(accept, keep_native=wanted.keep_native)
     enough = sum(wanted.frames(reader.rate_hz))
-    every = reader.take(enough, keep_native=wanted.keep_native)
-    _check_header(reader.rate_hz, reader.channels, 0.0, wanted)
     first, count = wanted.plan(every.count, reader.rate_hz)
     return every.part(first, count), _info(reader, every.count, enough, claims=True)
 

@@ -48,7 +48,7 @@ class AudioDescriptors:
 
     name: ClassVar[str] = "audio_descriptors"
     version: ClassVar[str] = "1"
-    spec: ClassVar[FeatureSpec] = FeatureSpec(shape=(len(NAMES),), dtype="float32", unit="of each: UNITS")
+    spec: ClassVar[FeatureSpec] = FeatureSpec(shape=(len(NAMES),), dtype="float32", unit="of each: UNITS", mixed=True)
 
     def __call__(self, batch: Sequence[bytes]) -> FeatureBatch:
         """Vectors of shape (B, D), in the order of NAMES."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -44,10 +44,14 @@ class Take:
 
     def part(self, first: int, count: int) -> Take:
         """Frames `first` to `first + count` of it."""
-        whole = slice(first - self.first, first - self.first + count)
-        native = None if self.native is None else [np.concatenate(self.native or [np.zeros((0, 1), np.float32)])[whole]]
-        mono = [np.concatenate(self.mono or [np.zeros(0, np.float32)])[whole]]
-        return Take(first=first, mono=mono, native=native, count=len(mono[0]))
+        got = Take(first=first, native=None if self.native is None else [])
+        at = self.first
+        for i, mono in enumerate(self.mono):
+            inside = slice(max(0, first - at), max(0, first + count - at))
+            if len(mono[inside]):
+                got.add(mono if self.native is None else self.native[i][inside], mono[inside])
+            at += len(mono)
+        return got
 
 
 class Unreadable(Exception):
@@ -82,7 +86,7 @@ class SndfileReader:
             self._file = self._open()
         except (soundfile.SoundFileError, TypeError, ValueError, OSError) as exc:
             raise Unreadable(str(getattr(exc, "error_string", exc))) from exc
-        self._failures = (soundfile.SoundFileError, RuntimeError)
+        self._failures, self._used = (soundfile.SoundFileError, RuntimeError), False
         self.rate_hz, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.claimed = max(0, int(self._file.frames))
         self.format = _sndfile_format(self._file.format, self._file.subtype)
@@ -109,10 +113,14 @@ class SndfileReader:
 
     def _go_to(self, first: int, *, seek: bool) -> bool:
         try:
-            if seek:
+            if self._used:
+                # Anew: after an error the state of a decoder is not defined, and where a seek in an MP3 file leads to
+                # depends, in the last bits, on what was decoded before.
+                self._file.close()
+                self._file = self._open()
+            self._used = True
+            if seek and first:  # seeking to 0 changes the last bits of an MP3 file's first frames
                 return self._file.seek(first) == first
-            self._file.close()  # anew: after an error the state of a decoder is not defined
-            self._file = self._open()
         except self._failures:
             return False
         return self.skip(first) == first
@@ -166,17 +174,19 @@ class AvReader:
 
         # A file object and no protocol: what a file refers to is never opened.
         options = {"protocol_whitelist": "none", "format_whitelist": _CONTAINERS}
-        self._failures = (FFmpegError, ValueError, RuntimeError, OSError)
+        # Fuzzed files also make PyAV's own Python layer trip: streams that appear late, rates of 0, unknown formats.
+        self._failures = (FFmpegError, OSError, RuntimeError, ValueError, TypeError, AttributeError)
+        self._failures += (LookupError, ArithmeticError)
         self._bytes = path.open("rb")
         try:
             self._file = av.open(self._bytes, mode="r", container_options=options, metadata_errors="ignore")
         except self._failures as exc:
             self._bytes.close()
             raise Unreadable(getattr(exc, "strerror", None) or str(exc)) from exc
-        self._stream = next(iter(self._file.streams.audio), None)
-        if self._stream is None:
+        self._stream: Any = next(iter(self._file.streams.audio), None)
+        if self._stream is None or self._stream.codec_context is None:
             self.close()
-            raise Unreadable("no audio stream")
+            raise Unreadable("no audio stream with a codec that it knows")
         codec = self._stream.codec_context
         self.rate_hz, self.channels = int(codec.sample_rate or 0), int(codec.channels or 0)
         self.claimed_s = (self._file.duration or 0) / 1e6
@@ -187,32 +197,35 @@ class AvReader:
         self._file.close()
         self._bytes.close()
 
-    def take(self, limit: int, *, keep_native: bool) -> Take:
-        """What decodes of the first `limit` frames."""
-        got = Take(first=0, native=[] if keep_native else None)
-        for frame in self._frames():
+    def take(self, accept: Callable[[int, int], int], *, keep_native: bool) -> Take:
+        """What decodes from the first frame on, up to as many frames as `accept(rate_hz, channels)` says."""
+        got, limit = Take(first=0, native=[] if keep_native else None), 0
+        for rate_hz, block in self._decoded():
             # Rate and channels are those of the first frame: headers of some codecs do not know them.
             if not got.count:
-                self.rate_hz, self.channels = frame.sample_rate, frame.layout.nb_channels
-            if (frame.sample_rate, frame.layout.nb_channels) != (self.rate_hz, self.channels):
+                self.rate_hz, self.channels = rate_hz, block.shape[1]
+                limit = accept(rate_hz, block.shape[1])
+            if (rate_hz, block.shape[1]) != (self.rate_hz, self.channels):
                 break
-            block = _samples(frame)[: limit - got.count]
+            block = block[: limit - got.count]
             got.add(block, downmix(block))
             if got.count >= limit:
                 break
         return got
 
-    def _frames(self) -> Iterator[Any]:
-        bad, packets = 0, self._demuxed()
-        for packet in packets:
+    def _decoded(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        bad = 0
+        for packet in self._packets():
             try:
-                yield from packet.decode()
+                blocks = [(int(frame.sample_rate), _samples(frame)) for frame in packet.decode() if frame.samples]
             except self._failures:
                 bad += 1
                 if bad > _BAD_PACKETS:
                     return
+                continue
+            yield from blocks
 
-    def _demuxed(self) -> Iterator[Any]:
+    def _packets(self) -> Iterator[Any]:
         try:
             yield from self._file.demux(self._stream)
         except self._failures:

@@ -42,6 +42,7 @@ class FeatureSpec:
     shape: tuple[int, ...]  # without the batch axis: (384,)
     dtype: str  # "float32"
     unit: str  # "unit-norm", "z-score or 0/1"
+    mixed: bool = False  # cells of several units: no distance as they are
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ def encode_flac(wave: NDArray[np.float32], rate_hz: int) -> bytes:
     file = io.BytesIO()
     whole = numbers.astype(np.int32, copy=False)
     soundfile.write(file, whole, rate_hz, format="FLAC", subtype="PCM_24", compression_level=_LEVEL)
-    return _with_block(file.getvalue(), block)
+    return _with_block(file.getbuffer(), block)
 
 
 def decode_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
@@ -137,10 +137,10 @@ def _restored(whole: NDArray[np.int32], block: bytes) -> NDArray[np.float32]:
 # --- FLAC's metadata blocks: 'fLaC', then a byte (last? and type), 3 bytes of length, content, and again
 
 
-def _with_block(file: bytes, content: bytes) -> bytes:
+def _with_block(file: memoryview, content: bytes) -> bytes:
     """The file with one APPLICATION block after its first block (STREAMINFO)."""
     if not content:
-        return file
+        return bytes(file)
     if len(content) > _LARGEST:  # more than 2 million samples beyond full scale: no sound that could be told apart
         raise MediaError(Reason.DECODE_ERROR, f"{len(content):,} bytes beyond full scale; {_LARGEST:,} at most")
     end = 8 + int.from_bytes(file[5:8], "big")

@@ -50,7 +50,7 @@ class ImageDescriptors:
     name: ClassVar[str] = "image_descriptors"
     version: ClassVar[str] = "1"
     spec: ClassVar[FeatureSpec] = FeatureSpec(
-        shape=(len(NAMES),), dtype="float32", unit="see docs/image-descriptors.md"
+        shape=(len(NAMES),), dtype="float32", unit="see docs/image-descriptors.md", mixed=True
     )
 
     def __call__(self, batch: Sequence[bytes]) -> FeatureBatch:

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.plan import features, index, ingest, items_and_links, media, texts, validate
+from tasks.plan import features, index, ingest, items_and_links, media, report, texts, validate
 from tasks.run import open_build, release, run, summary
 
 
@@ -31,4 +31,5 @@ def build_features(
         run(build, features)
         run(build, index)
         run(build, validate)
+        run(build, report)
         return summary(build, release(build))

@@ -314,6 +314,18 @@ _INDEXES = _table(
     Column("size_bytes", "int64"),  # of both files
     Column("seconds", "float64"),  # to read the vectors, build and measure
 )
+_REPORTS = _table(
+    "keyed",
+    "reports",
+    "name",
+    "the page that shows what a release holds; it is drawn before the release, of a build that is blocked too",
+    _required("name", "string"),  # release
+    Column("sha256", "string"),  # of reports/<sha256>.html
+    Column("size_bytes", "int64"),
+    Column("release_id", "string"),  # which it was drawn for: the next one, published or not
+    Column("compared_with", "string"),  # the release that was current; null before the first
+    Column("seconds", "float64"),  # to read the tables and draw it
+)
 _RUNS = _table(
     "log",
     "runs",
@@ -390,6 +402,7 @@ TABLES: dict[str, Table] = {
         _MEDIA,
         _VALIDATIONS,
         _INDEXES,
+        _REPORTS,
         _RUNS,
         _RELEASES,
         _MODELS,

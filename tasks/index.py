@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featurizers.registry import spec_of
 from storage.hashing import digest
 from storage.indexes import put_ids, put_index
 from storage.lazy import np, pa, pc
@@ -22,7 +23,7 @@ from tasks.stage import Stage, rows_table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = "1"
+VERSION = "2"
 NEAREST, QUERIES = 10, 1_000  # recall@10, over so many of the indexed vectors
 LINKS, EF_CONSTRUCTION = 32, 80
 EF_SEARCH, MOST_EF_SEARCH = 64, 1_024  # doubled from the first to the last until the recall suffices
@@ -127,6 +128,8 @@ def _too_low(found: dict[str, Any], settings: IndexSettings) -> str:
 def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
     """The feature's vectors, streamed into one array; with `unit` scaled to length 1, but for zeros, which stay zeros.
 
+    Numbers of several units, such as descriptors, are z-scores over the catalogue first: Hz would outweigh all else.
+
     Memory: 1 M x 384 is 1.54 GB here. The index of it holds a copy (1.54 GB) and, above `flat_up_to`, links (0.27 GB
     with M = 32): 3.4 GB at the peak, beside DuckDB's limit of 2 GB while the vectors are read.
 
@@ -134,19 +137,25 @@ def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
         Unfit: There is none, they are not of one length, or one is not finite.
     """
     view = table_of(f"features/{feature}").view
+    spec = spec_of(feature)
+    mixed = spec is not None and spec.mixed
     con = store.database(only=(f"features/{feature}",))
     n = con.sql(f"select count(*) from {view} where reason is null").fetchall()[0][0]
     if not n:
         raise Unfit(Reason.MISSING_INPUT, f"no item has a value in features/{feature}")
     ids: list[pa.Array] = []
     array, at = np.empty((n, 0), np.float32), 0
-    for batch in con.sql(f"select item_id, value from {view} where reason is null").to_arrow_reader(_BLOCK_ROWS):
+    for batch in con.sql(f"select item_id, value, mask from {view} where reason is null").to_arrow_reader(_BLOCK_ROWS):
         block = _block(batch, array.shape[1] or None)
         if not array.shape[1]:
             array = np.empty((n, block.shape[1]), np.float32)
-        array[at : at + len(block)] = _scaled(block) if unit else block
+        array[at : at + len(block)] = _observed(block, batch.column("mask")) if mixed else block
         ids.append(batch.column("item_id"))
         at += len(block)
+    if mixed:
+        _standardise(array)
+    for start in range(0, n if unit else 0, _BLOCK_ROWS):
+        array[start : start + _BLOCK_ROWS] = _scaled(array[start : start + _BLOCK_ROWS])
     names = pa.chunked_array(ids).combine_chunks()
     order = pc.sort_indices(names)
     return Vectors(names.take(order), array, order.to_numpy().astype(np.int64))
@@ -164,6 +173,24 @@ def _block(batch: pa.RecordBatch, width: int | None) -> NDArray[np.float32]:
     if odd := np.flatnonzero(~np.isfinite(block).all(axis=1)).tolist():
         raise Unfit(Reason.INTERNAL_ERROR, f"item {batch.column('item_id')[odd[0]]} has NaN or infinity in its vector")
     return block
+
+
+def _observed(block: NDArray[np.float32], mask: pa.Array) -> NDArray[np.float32]:
+    """The block with NaN where a number was not observed; a row without a mask was observed whole."""
+    block, rows = block.copy(), np.flatnonzero(mask.is_valid().to_numpy(zero_copy_only=False))
+    seen = mask.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(len(rows), block.shape[1])
+    block[rows] = np.where(seen, block[rows], np.nan)
+    return block
+
+
+def _standardise(array: NDArray[np.float32]) -> None:
+    """Columns to z-scores of what was observed, in place; what was not is 0, the mean."""
+    for column in array.T:
+        seen = column[~np.isnan(column)].astype(np.float64)
+        std = float(seen.std()) if len(seen) else 0.0
+        column -= np.float32(seen.mean() if len(seen) else 0.0)
+        column /= np.float32(std if std > 0 else 1.0)
+        column[np.isnan(column)] = 0.0
 
 
 def _scaled(block: NDArray[np.float32]) -> NDArray[np.float32]:

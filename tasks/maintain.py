@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage import indexes, media
+from storage import indexes, media, reports
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
@@ -27,7 +27,7 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
-    """Delete the files that neither now nor a published release needs, of indexes and media too; how many."""
+    """Delete what neither now nor a published release needs, of indexes, media and reports too; how many files."""
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
@@ -35,6 +35,7 @@ def vacuum(store: Store, *, retention_hours: int = 24) -> int:
         of_tables
         + indexes.sweep(store, kept_versions(store, "indexes"))
         + media.sweep(store, kept_versions(store, "media"))
+        + reports.sweep(store, kept_versions(store, "reports"))
     )
 
 
@@ -116,6 +117,8 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         store, entities
     ):  # an index that holds one of them goes whole; the next build makes it anew
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
+    if pages := reports.pages_naming(store, entities):
+        where["reports"] = f"sha256 in ({_quoted(pages)})"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)
     # Of `raw` every load and source of the namespace; where ids count in one source alone, of that source. By digest:

@@ -46,6 +46,7 @@ def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         compute=partial(cut_windows, roots=roots, settings=catalogue.audio),
         outside=partial(str, kinds),  # not of the version: rows of the one kind stay when the other is asked for
         chunk_keys=200,
+        runs_in="workers",
         seconds_per_key=0.15,
     )
 
@@ -60,6 +61,7 @@ def image_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         scope=f"kind = '{IMAGE}'",
         inputs=_inputs(catalogue, "image", f"('{IMAGE}')"),
         compute=partial(prove_pictures, roots=roots),
+        runs_in="workers",
         seconds_per_key=0.003,
     )
 

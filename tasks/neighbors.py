@@ -3,10 +3,10 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.indexes import ids_file, index_file
 from storage.lazy import np
@@ -51,15 +51,13 @@ def find_neighbors(store: Store, release: Release, item: str, *, feature: str | 
     index = _index_of(store, release, feature)
     con = store.database(release.tables, only=("items", "links"))
     chosen = _item_of(con, item, release)
-    with ids_file(store, index["ids_sha256"]) as ids, index_file(store, index["index_sha256"]) as file:
-        place = _place(con, ids, chosen["item_id"])
-        if place is None:
-            raise ValueError(_why_not(store, release, chosen, index["feature"]))
-        found, is_zero = _search(file, place, k, index["metric"])
-        scores = _named(con, ids, found)
-    described = _described(con, scores)
-    rows = [{"item_id": i, **described.get(i, {"title": None}), "score": score} for i, score in scores.items()]
-    return Neighbors(item=chosen, feature=index["feature"], rows=rows, notes=_notes(index, chosen, is_zero=is_zero))
+    found = ask_index(store, con, index, chosen["item_id"], k)
+    if found is None:
+        raise ValueError(_why_not(store, release, chosen, index["feature"]))
+    described = _described(con, found.scores)
+    rows = [{"item_id": i, **described.get(i, {"title": None}), "score": score} for i, score in found.scores.items()]
+    notes = _notes(index, chosen, is_zero=found.is_zero)
+    return Neighbors(item=chosen, feature=index["feature"], rows=rows, notes=notes)
 
 
 # --- which index, which item
@@ -134,6 +132,27 @@ def _why_not(store: Store, release: Release, item: dict[str, Any], feature: str)
 
 
 # --- asking the index
+
+
+class Nearest(NamedTuple):
+    """What an index answers."""
+
+    scores: dict[str, float]  # by item_id, the nearest first
+    is_zero: bool  # the item's own vector is all zeros
+
+
+def ask_index(store: Store, con: Any, index: Mapping[str, Any], item_id: str, k: int) -> Nearest | None:
+    """The `k` items nearest to one by a row of `indexes`; None where the item is not in it.
+
+    Raises:
+        StoreError: A file of the index is not there.
+    """
+    with ids_file(store, index["ids_sha256"]) as ids, index_file(store, index["index_sha256"]) as file:
+        place = _place(con, ids, item_id)
+        if place is None:
+            return None
+        found, is_zero = _search(file, place, k, index["metric"])
+        return Nearest(_named(con, ids, found), is_zero)
 
 
 def _place(con: Any, ids: Path, item_id: str) -> int | None:

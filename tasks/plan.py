@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from storage.releases import releases
-from storage.schemas import LOGS
+from storage.schemas import LOGS, TABLES
 from storage.store import Store
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
@@ -15,6 +15,7 @@ from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
 from tasks.media import media_stages
+from tasks.report import report_stage
 from tasks.settings import Catalogue
 from tasks.stage import Stage, count_pending, fingerprint, is_up_to_date, last_runs, scan
 from tasks.texts import texts_stage
@@ -58,7 +59,13 @@ def validate(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     return [validate_stage(catalogue, store)]
 
 
-STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, media, features, index, validate)
+def report(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """The page that shows what the release will hold."""
+    drawn = [n for n in (*TABLES, *_features_of(catalogue, store)) if n not in (*LOGS, "reports")]
+    return [report_stage(catalogue, store, drawn, is_released=lambda: is_released(catalogue, store))]
+
+
+STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, media, features, index, validate, report)
 """The order in which `build-features` runs them."""
 
 
@@ -96,7 +103,7 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
 
 def tables_to_release(catalogue: Catalogue, store: Store) -> list[str]:
     """What a release holds: all but logs, and of the features those that the catalogue names."""
-    built = {stage.writes for stage in all_stages(catalogue, store)}
+    built = _features_of(catalogue, store)
     named = [n for n in store.tables() if n not in LOGS]
     return [name for name in named if not name.startswith("features/") or name in built]
 
@@ -107,8 +114,14 @@ def is_released(catalogue: Catalogue, store: Store) -> bool:
     tables = tables_to_release(catalogue, store)
     if newest is None or newest.catalogue_hash != catalogue.digest or set(tables) != set(newest.tables):
         return False
-    # Checking the same tables anew, with the same catalogue, makes no new release.
-    return all(store.data_version(name) <= newest.tables[name] for name in tables if name != "validations")
+    # Checking or drawing the same tables anew, with the same catalogue, makes no new release.
+    told = ("validations", "reports")
+    return all(store.data_version(name) <= newest.tables[name] for name in tables if name not in told)
+
+
+def _features_of(catalogue: Catalogue, store: Store) -> list[str]:
+    """The feature tables that the catalogue builds."""
+    return [stage.writes for stage in features(catalogue, store) if stage.writes.startswith("features/")]
 
 
 def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:

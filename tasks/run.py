@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -25,7 +26,7 @@ from tasks.prepare import ensure_world
 from tasks.progress import Bars
 from tasks.release import ReleaseBlocked, publish_release, validation_of
 from tasks.settings import Catalogue, load_catalogue
-from tasks.stage import ChunkResult, Future, Stage, StageResult, Work, last_runs, run_stage
+from tasks.stage import Chunk, ChunkResult, Future, Stage, StageResult, last_runs, run_stage
 
 _SHARES_S = 8.0
 """A stage with less work than this runs here: workers take about 3 s to start and import (measured 2026-11)."""
@@ -56,12 +57,12 @@ class Build:
         """Whether a stage ended at a quota."""
         return any(r.status == "partial" for r in self.results)
 
-    def submit(self, stage: Stage, work: Work, seconds: float) -> Future:
+    def submit(self, stage: Stage, work: Chunk, seconds: float) -> Future:
         """Run one chunk as a Prefect task.
 
         In the process pool; or here, if the stage holds a model or a device, or is done before workers have started.
         """
-        small = seconds < _SHARES_S and "MEDIATECA_WORKERS" not in os.environ
+        small = stage.runs_in == "pool" and seconds < _SHARES_S and "MEDIATECA_WORKERS" not in os.environ
         place = self._in_driver if small or stage.runs_in == "driver" else self._in_pool
 
         # A closure: Prefect walks through every parameter of a task, and a chunk's rows are no parameter.
@@ -72,17 +73,22 @@ class Build:
 
         return chunk.submit()
 
-    def _in_driver(self, work: Work) -> ChunkResult:
+    def _in_driver(self, work: Chunk) -> ChunkResult:
         with self._driver:
             return work()
 
-    def _in_pool(self, work: Work) -> ChunkResult:
+    def _in_pool(self, work: Chunk) -> ChunkResult:
         with self._driver:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    workers(), mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
-                )
-        return self._pool.submit(work).result()
+                self._pool = _processes(workers())
+            pool = self._pool
+        try:
+            return pool.submit(work).result()
+        except BrokenProcessPool:  # a worker died: out of memory, or a decoder crashed
+            with self._driver:
+                if self._pool is pool:
+                    self._pool = None
+            return _alone(work)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -190,6 +196,23 @@ def _tell(build: Build, published: Release) -> None:
             "store": build.store.url,
         },
     )
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _alone(work: Chunk) -> ChunkResult:
+    """The chunk in a process of its own; where that dies too, in halves, down to the key that does it."""
+    with _processes(1) as pool:
+        try:
+            return pool.submit(work).result()
+        except BrokenProcessPool:
+            pass
+    if work.rows.num_rows == 1:
+        return work.give_up("the process that computed it died")
+    first, second = work.halves()
+    return _alone(first) + _alone(second)
 
 
 def _end_with(parent: int) -> None:

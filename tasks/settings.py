@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
@@ -182,6 +182,10 @@ class ValidationSettings(_Strict):
             known = [f"{t}.{c}" for t in (*TABLES, "features") for c in checks_of(t)]
             _check_name("check", f"{family}.{check}", known)
         return named
+
+    def with_defaults(self, thresholds: Mapping[str, float]) -> "ValidationSettings":
+        """The same, with these thresholds where it names none."""
+        return self.model_copy(update={"thresholds": {**thresholds, **self.thresholds}})
 
     def severity(self, table: str, check: Check) -> Severity:
         """Whether a failure blocks, warns, or is not looked for."""

@@ -51,7 +51,9 @@ class Stage:
     scope: str = "true"  # SQL: which rows of `writes` are this stage's
     chunk_keys: int = 1_000  # about half a minute of work
     chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this
-    runs_in: Literal["pool", "driver"] = "pool"  # driver: holds a model or a device that processes cannot share
+    # driver: holds a model or a device that processes cannot share. workers: decodes files from outside, never in the
+    # driver, whose death would end the run. pool: in workers where they are worth their start.
+    runs_in: Literal["pool", "workers", "driver"] = "pool"
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
     prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
@@ -67,6 +69,14 @@ class ChunkResult:
     done: int
     reasons: dict[str, int]
     retry_at: datetime | None = None
+
+    def __add__(self, other: ChunkResult) -> ChunkResult:
+        """What both did."""
+        return ChunkResult(
+            done=self.done + other.done,
+            reasons=dict(Counter(self.reasons) + Counter(other.reasons)),
+            retry_at=earliest(self.retry_at, other.retry_at),
+        )
 
 
 @dataclass(kw_only=True)
@@ -104,15 +114,14 @@ class Future(Protocol):
         ...
 
 
-Work = Callable[[], ChunkResult]
-Submit = Callable[[Stage, Work, float], Future]
+Submit = Callable[[Stage, "Chunk", float], Future]
 """Runs one chunk; the number is a guess at the seconds that all chunks of the stage take in this build."""
 
 
 class Done:
     """The plain loop: the chunk has run by the time it is submitted."""
 
-    def __init__(self, stage: Stage, work: Work, seconds: float) -> None:
+    def __init__(self, stage: Stage, work: Chunk, seconds: float) -> None:
         """Run it."""
         self._result = work()
 
@@ -308,7 +317,7 @@ def _run_chunks(
         land()
 
 
-def _work(url: str, stage: Stage, rows: pa.Table) -> Work:
+def _work(url: str, stage: Stage, rows: pa.Table) -> Chunk:
     # Only what a worker needs goes to it: `inputs` and `prepare` may be closures.
     lean = replace(stage, inputs="", outside=None, prepare=None, refit=None)
     return Chunk(url, lean, rows)
@@ -331,6 +340,18 @@ class Chunk:
         reasons.pop(Reason.EMPTY, None)  # a value, not a failure
         done = out.num_rows - sum(reasons.values())
         return ChunkResult(done=done, reasons=dict(reasons), retry_at=earliest(*out.column("retry_at").to_pylist()))
+
+    def halves(self) -> list[Chunk]:
+        """The same keys in two chunks."""
+        middle = self.rows.num_rows // 2
+        return [replace(self, rows=self.rows.slice(0, middle)), replace(self, rows=self.rows.slice(middle))]
+
+    def give_up(self, detail: str) -> ChunkResult:
+        """Commit that its keys have no value: whatever computes them ends the process that does."""
+        table = table_of(self.stage.writes)
+        keys = [dict(zip(table.key, key, strict=True)) for key in _tuples(self.rows, table.key)]
+        given_up = [key | {"reason": Reason.INTERNAL_ERROR, "detail": detail} for key in keys]
+        return replace(self, stage=replace(self.stage, compute=lambda *_: rows_table(table.name, given_up)))()
 
 
 def _chunks(con: Any, stage: Stage) -> Iterator[pa.Table]:

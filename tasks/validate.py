@@ -31,7 +31,7 @@ def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
     is compared with does; all its checks at once, as one suite.
     """
     built = [stage.writes for stage in feature_stages(catalogue, store)]
-    settings = catalogue.validation
+    settings = catalogue.validation.with_defaults({"media.window_length": catalogue.audio.length_s})
     known = [*TABLES, *(name for name in built if name.startswith("features/"))]
     tables = [table for table in known if asked_of(suite_of(table), settings)]
     reads = {name for table in tables for name in suite_of(table).reads}
@@ -67,11 +67,12 @@ def baselines(store: Store, tables: list[str]) -> dict[str, str | None]:
     current = next((r.release_id for r in known if r.current), None)
     newest = next((r.tables for r in reversed(known) if r.state == "published"), {})
     compared = {f.table: f.compared_with for f in findings(store)}
-    versions = {name: store.data_version(name) for table in tables for name in suite_of(table).reads}
+    reads = {table: suite_of(table).reads for table in tables}
+    versions = {name: store.data_version(name) for name in {name for names in reads.values() for name in names}}
     tables = [table for table in tables if versions[table] > 0]  # others have not been written to: no check is due
 
     def settled(table: str) -> bool:
-        return table in compared and all(versions[name] <= newest.get(name, -2) for name in suite_of(table).reads)
+        return table in compared and all(versions[name] <= newest.get(name, -2) for name in reads[table])
 
     return {table: compared[table] if settled(table) else current for table in tables}
 

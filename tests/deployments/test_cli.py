@@ -53,7 +53,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert built["partial"] is False
     assert {s["stage"]: s["done"] for s in built["stages"]} == {
         "ingest": 3, "entities": 3, "links": 3, "items": 3, "users": 2, "texts": 3, "tabular": 3, "index": 1,
-        "validate": 40, "release": 1,
+        "validate": 40, "report": 1, "release": 1,
     }  # fmt: skip
     assert all(s.keys() >= {"stage", "done", "skipped", "failed", "seconds"} for s in built["stages"])
     assert servers(home) == []
@@ -81,7 +81,8 @@ def test_build_with_nothing_to_do_says_so_and_starts_no_server(built: Path) -> N
 
 def test_plan_json(built: Path) -> None:
     stages = json.loads(cli(built, "plan", "small.yaml", "--json").stdout)["stages"]
-    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular", "index", "validate", "release"]
+    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular", "index", "validate", "report"]
+    names.append("release")
     assert [s["stage"] for s in stages] == names
     wanted = {"up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate"}
     assert all(s["up_to_date"] and s.keys() >= wanted for s in stages)

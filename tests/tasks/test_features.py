@@ -19,10 +19,12 @@ from storage.schemas import table_of
 from storage.store import Store
 from tasks.features import encode_texts, feature_stage, fit_items, load_fit, save_fit, tabular_stage
 from tasks.settings import (
+    AudioDescriptorsSettings,
     BertSettings,
     CatalogueError,
     FeaturizerSettings,
     ImageDescriptorsSettings,
+    MelSettings,
     MinilmSettings,
     Resnet18Settings,
     TabularSettings,
@@ -304,6 +306,8 @@ def test_every_featurizer_of_a_catalogue_is_registered_and_has_a_stage(tmp_path:
         bert=BertSettings(),
         resnet18=Resnet18Settings(),
         image_descriptors=ImageDescriptorsSettings(),
+        mel=MelSettings(),
+        audio_descriptors=AudioDescriptorsSettings(),
         tabular=SETTINGS,
     ).chosen
     assert set(chosen) == set(FeaturizerSettings.model_fields) == set(FEATURIZERS)

@@ -455,3 +455,18 @@ print("runtimes:", len({{l.split()[-1] for l in open("/proc/self/maps") if "libg
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert "runtimes:" in ran.stdout
+
+
+def test_numbers_of_several_units_are_compared_as_z_scores(store: Store) -> None:
+    """A column in thousands of Hz says no more than one between 0 and 1."""
+    from featurizers.audio_descriptors import NAMES
+
+    def made(hz: float, share: float) -> list[float]:
+        return [hz, share] + [0.0] * (len(NAMES) - 2)
+
+    given = {"a": made(1000.0, 0.1), "b": made(3000.0, 0.1), "c": made(1000.0, 0.9), "d": made(3000.0, 0.9)}
+    store.create(["features/audio_descriptors"])
+    write_vectors(store, given, feature="audio_descriptors")
+    array = load_vectors(store, "audio_descriptors", unit=False).array
+    np.testing.assert_allclose(np.abs(array[:, :2]), 1.0, rtol=1e-5)
+    assert not array[:, 2:].any()

@@ -1,5 +1,6 @@
 """A toy stage over `texts`, for tests and for the kill test's child process: an overview to a vector of its length."""
 
+import os
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,13 @@ def toy_stage(**changes: Any) -> Stage:
 def slow_lengths(rows: pa.Table, store: Store) -> pa.Table:
     """`lengths` at a pace that a kill can interrupt."""
     time.sleep(0.005)
+    return lengths(rows, store)
+
+
+def deadly_lengths(rows: pa.Table, store: Store) -> pa.Table:
+    """`lengths`, but one text ends the process, as a decoder that crashes would."""
+    if "deadly" in rows.column("value").to_pylist():
+        os._exit(9)
     return lengths(rows, store)
 
 
