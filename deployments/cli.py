@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -71,7 +71,7 @@ def _code_of(exc: Exception) -> int | None:
     return None
 
 
-def _stop(message: str, code: int) -> None:
+def _stop(message: str, code: int) -> NoReturn:
     typer.secho(message, fg="red", err=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -468,8 +468,11 @@ def export(
 
     _, store = _built(catalogue)
     release = find_release(store, release_id)
-    with Bars(quiet=as_json, after_s=2.0) as bars:
-        found = export_release(store, release, to, float16=float16, media=not no_media, progress=bars)
+    try:
+        with Bars(quiet=as_json, after_s=2.0) as bars:
+            found = export_release(store, release, to, float16=float16, media=not no_media, progress=bars)
+    except KeyboardInterrupt:
+        _stop(f"stopped; nothing was written to {to}", 130)
     for name, counts in found["media_left_out"].items():
         told = ", ".join(f"{count:,} {why}" for why, count in counts.items())
         typer.secho(f"note: {name}: media files left out: {told}", fg="yellow", err=True)

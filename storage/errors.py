@@ -47,19 +47,23 @@ class NoSuchRelease(StoreError):
     """The release does not exist, or was retired."""
 
 
+def is_full(exc: Exception) -> bool:
+    """Whether it is about a place without space left."""
+    return any(mark in str(exc) for mark in _FULL)
+
+
 @contextmanager
 def told(url: str) -> Generator[None]:
     """Turn what the libraries say of a full or read-only place into a `StoreError` that names the store."""
     try:
         yield
     except (OSError, DeltaError) as exc:
-        text = str(exc)
-        if any(mark in text for mark in _FULL):
+        if is_full(exc):
             raise StoreFull(
                 f"store {url}: no space left; nothing half-written is visible. Free some space and run the same "
                 "command again: it goes on where it stopped"
             ) from exc
-        if any(mark in text for mark in _READ_ONLY):
+        if any(mark in str(exc) for mark in _READ_ONLY):
             raise StoreReadOnly(
                 f"store {url}: cannot be written (read-only place, or no permission); "
                 "make it writable, or set MEDIATECA_HOME to a folder that is"

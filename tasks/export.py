@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from storage.errors import StoreFull, StoreReadOnly, told
+from storage.errors import StoreFull, StoreReadOnly, is_full
 from storage.lazy import pa
 from storage.media import MediaFiles
 from storage.releases import Release
@@ -76,7 +76,7 @@ def export_release(
     Raises:
         ValueError: The folder is not empty, another export is writing it, or a number does not fit float16.
         StoreFull: No space left; nothing is left behind.
-        StoreReadOnly: The folder cannot be written.
+        StoreReadOnly: No permission to write there.
     """
     with _building(folder.absolute()) as building:
         made = _Export(store, release, building, float16=float16, progress=progress)
@@ -212,7 +212,10 @@ def _lock(folder: Path, building: Path) -> Generator[None]:
     """One export at a time to one place; the kernel drops the lock of a killed one."""
     from filelock import FileLock, Timeout
 
-    building.mkdir(parents=True, exist_ok=True)
+    try:
+        building.mkdir(parents=True, exist_ok=True)
+    except PermissionError as exc:
+        raise StoreReadOnly(f"export to {folder}: no permission to write there; name another folder") from exc
     lock = FileLock(building / _LOCK)
     try:
         lock.acquire(timeout=0)
@@ -229,14 +232,15 @@ def _lock(folder: Path, building: Path) -> Generator[None]:
 
 @contextmanager
 def _told(folder: Path) -> Generator[None]:
-    """Errors of the place, in words that fit an export: unlike a build it starts anew."""
+    """Say of a full disk what fits an export, which starts anew, unlike a build."""
+    import duckdb
+
     try:
-        with told(str(folder)):
-            yield
-    except StoreFull as exc:
+        yield
+    except (OSError, duckdb.Error) as exc:
+        if not is_full(exc):
+            raise
         raise StoreFull(
             f"export to {folder}: no space left; nothing was written under that name. Free some space, name a folder "
             "on another disk, or leave out the recordings and pictures with --no-media"
         ) from exc
-    except StoreReadOnly as exc:
-        raise StoreReadOnly(f"export to {folder}: the folder above it cannot be written; name another") from exc

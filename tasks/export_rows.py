@@ -111,7 +111,10 @@ def table_rows(con: Any, table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
 
 def width_of(con: Any, table: Table) -> int:
     """Numbers per vector; 0 where no row has one."""
-    found = con.sql(f"select len(value) from {table.view} where value is not null limit 1").fetchall()
+    # By the key of one row that has a vector: through the view itself DuckDB reads all vectors for the first one.
+    one = f"select item_id, computed_at from {table.view} where reason is null limit 1"
+    sql = f"select len(value) from {table.view}__rows semi join ({one}) using (item_id, computed_at) limit 1"
+    found = con.sql(sql).fetchall()
     return int(found[0][0]) if found else 0
 
 
@@ -119,69 +122,80 @@ def feature_rows(con: Any, table: Table, schema: pa.Schema, place: Path) -> Iter
     """A feature's rows, sorted by item_id.
 
     DuckDB sorts 2 GB of spectrograms within its 1 GB neither in memory nor on disk (measured 2026-11), so it gives the
-    sorted keys, and the rows as they come: each goes to the file of its range of keys, and each range is sorted alone.
+    sorted keys, and the rows as they come: each goes to its range of keys, and each range is sorted alone.
     """
     row_bytes = _row_bytes(con, table, schema)
     keys = con.sql(f"select item_id, computed_at from {table.view} order by item_id").to_arrow_table()
-    ranges = Ranges(place, max(1, SORT_BYTES // row_bytes))
+    ranges = Ranges(place, keys.num_rows, max(1, SORT_BYTES // row_bytes))
     group = max(1, min(ROWS, GROUP_BYTES // row_bytes))
     names = ", ".join(f'"{name}"' for name in (*schema.names, "computed_at"))
     for batch in con.sql(f"select {names} from {table.view}__rows").to_arrow_reader(group):
-        ranges.add(_placed(pa.Table.from_batches([batch]), keys))
+        rows, at = _placed(pa.Table.from_batches([batch]), keys)
+        ranges.add(as_fixed(rows, schema, table.name).append_column("place", at))
     for rows in ranges:
         for start in range(0, rows.num_rows, group):
-            yield as_fixed(rows.slice(start, group), schema, table.name)
+            yield rows.slice(start, group)
 
 
 def _row_bytes(con: Any, table: Table, schema: pa.Schema) -> int:
     type_ = schema.field("value").type
     if pa.types.is_fixed_size_list(type_):
-        return 64 + type_.list_size * 5  # float32 and mask
+        return 64 + type_.list_size * type_.value_type.bit_width // 8 + type_.list_size // 8  # vector and mask
     if not pa.types.is_binary(type_):
         return 64
     most = con.sql(f"select max(bands::bigint * frames) from {table.view}").fetchall()[0][0]
     return 64 + int(most or 0)
 
 
-def _placed(rows: pa.Table, keys: pa.Table) -> pa.Table:
-    """The rows that count, with their place among the sorted keys."""
-    place = pc.index_in(rows["item_id"], value_set=keys["item_id"].combine_chunks())
-    newest = pc.equal(rows["computed_at"], keys["computed_at"].take(place.combine_chunks()))
-    return rows.drop_columns("computed_at").append_column("place", place).filter(newest)  # null: not live, left out
+def _placed(rows: pa.Table, keys: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
+    """The rows that count, and their places among the sorted keys."""
+    at = pc.index_in(rows["item_id"], value_set=keys["item_id"].combine_chunks())  # null: removed
+    newest = pc.fill_null(pc.equal(rows["computed_at"], keys["computed_at"].take(at.combine_chunks())), False)
+    if pc.all(newest).as_py():  # by far the most common, and a copy less
+        return rows, at
+    return rows.filter(newest), at.filter(newest)
 
 
 class Ranges:
-    """Rows by ranges of their `place`, each in a file of its own; read back in order, once."""
+    """Rows by ranges of their `place`, read back in order, once; more than one range lie in files of their own."""
 
-    def __init__(self, folder: Path, size: int) -> None:
-        """`size` is the number of places of a range."""
+    def __init__(self, folder: Path, places: int, size: int) -> None:
+        """`places` in all, `size` of them to a range."""
         self._folder, self._size = folder, size
+        self._whole: list[pa.Table] | None = [] if places <= size else None
         self._writers: dict[int, pa.RecordBatchWriter] = {}
-        folder.mkdir(parents=True)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number}.arrow"
 
     def add(self, rows: pa.Table) -> None:
         """Give each row to its range."""
+        if self._whole is not None:
+            self._whole.append(rows)
+            return
         number = rows["place"].to_numpy() // self._size
-        for one in np.unique(number):
-            part = rows.filter(pa.array(number == one))
-            writer = self._writers.get(int(one))
-            if writer is None:
-                writer = pa.ipc.new_stream(str(self._path(int(one))), part.schema)
-                self._writers[int(one)] = writer
-            writer.write_table(part)
+        for one in (int(one) for one in np.unique(number)):
+            if one not in self._writers:
+                self._folder.mkdir(exist_ok=True)
+                self._writers[one] = pa.ipc.new_stream(str(self._path(one)), rows.schema)
+            self._writers[one].write_table(rows.filter(pa.array(number == one)))
 
     def __iter__(self) -> Iterator[pa.Table]:
         """The ranges, each sorted and without its places; its file is gone then."""
+        if self._whole is not None:
+            rows, self._whole = self._whole, []
+            yield from [_sorted(pa.concat_tables(rows))] if rows else []
+            return
         for number in sorted(self._writers):
             self._writers[number].close()
             with pa.memory_map(str(self._path(number))) as file, pa.ipc.open_stream(file) as stream:
-                rows = stream.read_all()
-            yield rows.take(pc.sort_indices(rows["place"])).drop_columns("place").combine_chunks()
+                yield _sorted(stream.read_all())
             self._path(number).unlink()
         self._folder.rmdir()
+
+
+def _sorted(rows: pa.Table) -> pa.Table:
+    return rows.combine_chunks().take(pc.sort_indices(rows["place"])).drop_columns("place")
 
 
 def as_fixed(rows: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
@@ -198,16 +212,19 @@ def as_fixed(rows: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
 
 
 def _fixed(column: pa.Array, type_: pa.FixedSizeListType, name: str) -> pa.Array:
-    width, there = type_.list_size, column.is_valid().to_numpy(zero_copy_only=False)
+    width = type_.list_size
+    if column.null_count == len(column):
+        return pa.nulls(len(column), type_)
     if lengths := set(pc.unique(pc.list_value_length(column)).to_pylist()) - {None, width}:
         raise ValueError(f"{name}: vectors of {width} and of {lengths.pop()} numbers; build the catalogue again")
     numbers = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     if pa.types.is_float16(type_.value_type):
         numbers = _halved(numbers, name)
-    values = numbers
-    if not there.all():
-        values = np.zeros((len(column), width), numbers.dtype)
-        values[there] = numbers
+    if not column.null_count:
+        return pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), width)
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    values = np.zeros((len(column), width), numbers.dtype)
+    values[there] = numbers
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width, mask=pa.array(~there))
 
 

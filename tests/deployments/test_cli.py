@@ -178,6 +178,9 @@ def test_export_and_takedown(copy: Path) -> None:
     sums = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=copy / "out", capture_output=True, text=True)
     assert sums.returncode == 0, sums.stdout
     assert cli(copy, "export", "small.yaml", "--to", "out").returncode == 2
+    printed = cli(copy, "export", "small.yaml", "--to", "half", "--float16", "--no-media", "--json")
+    assert json.loads(printed.stdout) == json.loads((copy / "half" / "manifest.json").read_bytes())
+    assert (json.loads(printed.stdout)["vectors"], printed.stderr) == ("float16", "")
     ran = cli(copy, "takedown", "small.yaml", item[0]["item_id"], "--yes", "--json")
     assert json.loads(ran.stdout)["retired"] == ["v1"]
     assert json.loads(cli(copy, "build", "small.yaml", "--json").stdout)["release"] == "v2"

@@ -39,7 +39,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     folder = tmp_path_factory.mktemp("world")
     generate(folder / "world", **WORLD)
     numbers = {"numeric": ["year", "duration_ms", "tempo"]}
-    made = Shelf(folder, featurizers={name: {} for name in FEATURES if name != "tabular"} | {"tabular": numbers})
+    features = {name: {} for name in FEATURES if name != "tabular"} | {"tabular": numbers}
+    made = Shelf(folder, featurizers=features, audio={"keep_native_window": True})
     made.sources = {name: {"connector": name, "path": f"world/{path}"} for name, path in SOURCES.items()}
     made.sources |= {
         "tmdb_files": {**made.sources["tmdb_files"], "items": False},
@@ -121,6 +122,18 @@ def test_sound_is_an_audio_feature_at_its_rate(shelf: Shelf, release: Release, l
         np.testing.assert_allclose(wave, np.clip(decode_flac(data)[0], -1, 1), rtol=0, atol=2.0**-23)
 
 
+def test_native_windows_are_a_config_of_their_own(shelf: Shelf, release: Release, loaded: Any) -> None:
+    from datasets import Audio
+
+    rows = loaded("audio_native")
+    assert rows.features["audio"] == Audio()
+    rates = {r["item_id"]: r["rate_hz"] for r in stored(shelf, release, "media") if r["kind"] == "audio_native"}
+    files = {row["item_id"]: row["audio"]["bytes"] for row in rows.cast_column("audio", Audio(decode=False))}
+    assert {item: soundfile.info(io.BytesIO(data)).samplerate for item, data in files.items()} == {
+        item: rate for item, rate in rates.items() if rate
+    }
+
+
 def test_pictures_are_an_image_feature(shelf: Shelf, release: Release, exported: Path, loaded: Any) -> None:
     import datasets
 
@@ -137,7 +150,7 @@ def test_pictures_are_an_image_feature(shelf: Shelf, release: Release, exported:
 
 def test_each_snippet_of_the_card_runs(exported: Path, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (exported / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 8  # items, two of DuckDB, pandas, vectors, spectrograms, sound, pictures
+    assert len(blocks) == 9  # items, two of DuckDB, pandas, vectors, spectrograms, two of sound, pictures
     run = "import json, sys\nfor block in json.load(sys.stdin):\n    exec(block, {'__name__': '__main__'})\n"
     env = os.environ | {"HF_HOME": str(tmp_path), "HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     ran = subprocess.run(
