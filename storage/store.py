@@ -157,7 +157,7 @@ class Store:
         schema = table_of(name).schema
         sql = f"select {_columns(schema.names)} from {_live(table_of(name))}"
         for last_try in (False, False, True):
-            rows = self.database(only=(name,)).sql(sql).to_arrow_reader(65_536)
+            rows = self.database(only=(name,)).sql(sql).to_arrow_reader(self._rows_at_once(name))
             try:
                 with told(self.url):
                     write_deltalake(
@@ -172,6 +172,12 @@ class Store:
             except CommitFailedError:
                 if last_try:
                     raise
+
+    def _rows_at_once(self, name: str) -> int:
+        """Rows that have about 16 MB in their files: 65,536 spectrograms are 10 GB."""
+        actions = self.open(name).get_add_actions(flatten=True)
+        rows, size = sum(actions["num_records"].to_pylist()), sum(actions["size_bytes"].to_pylist())
+        return max(64, min(65_536, (16 << 20) * rows // max(size, 1)))
 
     def delete(self, name: str, where: str) -> int:
         """Delete rows, superseded ones included, in one commit; for take-downs by the driver. The number of rows."""
