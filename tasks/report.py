@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 _NAME = "release"
-_COUNTED = ("items", "interactions", "users", "texts", "media")  # at the head of the page
+_COUNTED = ("items", "users", "texts", "media")  # at the head of the page, beside interactions
 
 
 class Subject(NamedTuple):
@@ -153,7 +153,7 @@ def _head(store: Store, con: Any, catalogue: Catalogue, of: Subject, found: list
     from tasks.release import code_version  # it imports the plan, which imports this module
     from tasks.report_page import Head
 
-    counts = report_data.glance(con)
+    counts = report_data.glance(con, interactions=report_data.count_interactions(con))
     state, verdict, why = _verdict(store, found, of, items=sum(report_data.item_counts(con).values()))
     return Head(
         catalogue=catalogue.catalogue,
@@ -192,9 +192,10 @@ def _counts_before(store: Store, of: Subject) -> dict[str, int]:
     from tasks import report_data
 
     former = next((r for r in releases(store) if r.release_id == of.former), None)
-    if former is None or any(name not in former.tables for name in _COUNTED):
+    if former is None or any(name not in former.counts for name in (*_COUNTED, "interactions")):
         return {}
-    return report_data.glance(store.database(former.tables, only=_COUNTED))
+    con = store.database(former.tables, only=_COUNTED)
+    return report_data.glance(con, interactions=former.counts["interactions"])
 
 
 def _columns(table: str) -> dict[str, str]:

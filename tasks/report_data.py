@@ -49,17 +49,17 @@ def item_counts(con: Any) -> dict[str, int]:
     return dict(con.sql(sql).fetchall())
 
 
-def glance(con: Any) -> dict[str, int]:
-    """What is counted at the head of the page, in its order."""
+def glance(con: Any, *, interactions: int) -> dict[str, int]:
+    """What is counted at the head of the page, in its order; `interactions` were counted before."""
     found = {f"{kind}s" if kind in _KINDS else kind: n for kind, n in item_counts(con).items()}
     one = con.sql(
-        "select (select count(*) from interactions), (select count(*) from users where reason is null), "
+        "select (select count(*) from users where reason is null), "
         "(select count(*) from texts where reason is null and kind <> 'document'), "
         "(select count(*) from media where reason is null and kind = 'audio_window'), "
         "(select count(*) from media where reason is null and kind = 'image')"
     ).fetchall()[0]
-    names = ("interactions", "users", "overviews and lyrics", "audio windows", "images")
-    return found | dict(zip(names, one, strict=True))
+    names = ("users", "overviews and lyrics", "audio windows", "images")
+    return found | {"interactions": interactions} | dict(zip(names, one, strict=True))
 
 
 # --- coverage
@@ -240,6 +240,11 @@ def group_interactions(con: Any) -> None:
     """Read the interactions once per key, into small tables that the rest of the page asks."""
     con.sql("create temp table plays_of_items as select kind, item_id, count(*) as n from interactions group by all")
     con.sql("create temp table plays_of_users as select user_id, count(*) as n from interactions group by all")
+
+
+def count_interactions(con: Any) -> int:
+    """All of them."""
+    return int(con.sql("select coalesce(sum(n), 0) from plays_of_users").fetchall()[0][0])
 
 
 def popularity(con: Any) -> dict[str, list[tuple[int, int]]]:
