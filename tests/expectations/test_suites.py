@@ -87,8 +87,8 @@ def test_zeros_are_a_defect_unless_no_vector_has_a_length(store: Store, tmp_path
 def test_drift_is_measured_against_the_last_release(store: Store, tmp_path: Path) -> None:
     former = Store(str(tmp_path / "former"))
     former.create([FEATURE])
-    vectors(former, a=[1.0, 0.0], b=[0.0, 1.0])
-    vectors(store, a=[4.0, 0.0], b=[0.0, 4.0])
+    vectors(former, **{f"i{n}": [1.0, 0.0] if n % 2 else [0.0, 1.0] for n in range(30)})
+    vectors(store, **{f"i{n}": [4.0, 0.0] if n % 2 else [0.0, 4.0] for n in range(30)})
     found = checked(store, FEATURE, former=former)
     assert failed(found) == {"norm_stable", "mean_stable"}
     assert found["norm_stable"].observed["value"] == pytest.approx(3.0)

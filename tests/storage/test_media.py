@@ -57,12 +57,12 @@ def test_many_writers_of_one_file_leave_one_whole_file(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(part: str, data: bytes) -> None:
-        Path(part).parent.mkdir(parents=True, exist_ok=True)
-        Path(part).write_bytes(data[:10])
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.objects._write", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreFull, match="no space left"):
         MediaFiles(str(tmp_path)).put(DATA, "png")
     assert listed(tmp_path) == []

@@ -84,12 +84,12 @@ def test_a_changed_record_recomputes_its_item_and_no_other(tmp_path: Path) -> No
     )
     films = [{"id": 862, "title": "T", "runtime": 81, "genre_ids": [35]}, {"id": 949, "title": "H", "runtime": 170}]
     shelf.tmdb(*films)
-    shelf.run()
+    shelf.run(until="texts")
     before = stored(shelf)
     assert before["Toy Story"][:-1] == (1995, None, 4_860_000, ["comedy"])
     assert before["Heat"][:-1] == (1995, None, 10_200_000, None)
     shelf.tmdb(films[0], films[1] | {"runtime": 171})
-    shelf.run()
+    shelf.run(until="texts")
     done = {name: result.done for name, result in shelf.results.items()}
     assert done == {"ingest": 1, "entities": 1, "links": 0, "items": 1, "users": 0, "texts": 1}
     after = stored(shelf)

@@ -69,7 +69,7 @@ def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         (
             "about:",
             "abuot:",
-            "shelf.yaml, line 2: unknown key 'abuot'; did you mean 'about'? allowed here: about, catal",
+            "shelf.yaml, line 2: unknown key 'abuot'; did you mean 'about'? allowed here: about, audio, catal",
         ),
         (
             "path: films",
@@ -79,7 +79,7 @@ def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         (
             "minilm:",
             "minlm:",
-            "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: bert, image_",
+            "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: audio_descriptors, bert, image_",
         ),
         ("batch: 8", "bach: 8", "line 16: unknown key 'bach'; did you mean 'batch'? allowed here: batch, max_tokens"),
         (
