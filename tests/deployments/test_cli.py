@@ -105,6 +105,20 @@ def test_status_json(built: Path) -> None:
     assert answer["tables"]["quarantine"]["reasons"] == {"bad_value": 1}
 
 
+def test_report_names_the_page_and_copies_it(built: Path, tmp_path: Path) -> None:
+    place = Path(cli(built, "report", "small.yaml").stdout.strip())
+    content = place.read_bytes()
+    assert content.startswith(b"<!doctype html>")
+    copied = tmp_path / "page.html"
+    ran = cli(built, "report", "small.yaml", "--release", "v1", "--to", str(copied), "--json")
+    answer = json.loads(ran.stdout)
+    assert copied.read_bytes() == content
+    assert (answer["release_id"], answer["published"]) == ("v1", True)
+    assert (answer["place"], answer["size_bytes"]) == (str(copied), len(content))
+    ran = cli(built, "report", "small.yaml", "--release", "v9")
+    assert (ran.returncode, "no release 'v9'" in ran.stderr) == (2, True)
+
+
 def test_sql_json_is_a_list_of_rows(built: Path) -> None:
     ran = cli(built, "sql", "small.yaml", "select title, year from items order by title", "--json")
     assert json.loads(ran.stdout)[0] == {"title": "Heat", "year": 1995}
