@@ -58,7 +58,8 @@ def test_films(real_data: Path) -> None:
     assert one(store, f"{whole} where item_id in ({overviews})") >= 784
     film = store.database().sql("select * from items where title = 'The Godfather'").to_arrow_table().to_pylist()[0]
     assert (film["year"], film["creators"], film["language"]) == (1972, ["Francis Ford Coppola"], "en")
-    assert one(store, "select (kind, count, recall_at_10) from indexes where feature = 'tabular'") == ("flat", 9_735, 1.0)
+    indexed = "select (kind, count, recall_at_10) from indexes where feature = 'tabular'"
+    assert one(store, indexed) == ("flat", 9_735, 1.0)
     godfather = find_neighbors(store, find_release(store), "the godfather", feature="tabular", k=1_000)
     assert godfather.item["item_id"] == film["item_id"]
     assert "The Godfather: Part II" in [row["title"] for row in godfather.rows[:100]]
