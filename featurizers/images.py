@@ -50,7 +50,7 @@ def prove(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYT
         max_bytes: Larger files are refused unread.
 
     Raises:
-        MediaError: `too_large`, `empty` or `decode_error`; no other exception of a decoder comes through.
+        MediaError: `too_large` or `decode_error`; no other exception of a decoder comes through.
     """
     with _opened(data, max_pixels, max_bytes) as (image, format):
         return _decode(image, data, format)
@@ -135,7 +135,7 @@ def _opened(data: bytes, max_pixels: int, max_bytes: int) -> Generator[tuple[Any
 
 def _checked_format(data: bytes, max_bytes: int) -> str:
     if not data:
-        raise MediaError(Reason.EMPTY, "the file has no byte")
+        raise MediaError(Reason.DECODE_ERROR, "the file is empty (0 bytes)")
     if len(data) > max_bytes:
         raise MediaError(Reason.TOO_LARGE, f"{len(data):_} bytes; at most {max_bytes:_} are read")
     format = image_format(data[:16])

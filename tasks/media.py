@@ -19,7 +19,7 @@ from tasks.settings import AudioSettings, Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
 AUDIO_VERSION = "1"
-IMAGE_VERSION = "1"
+IMAGE_VERSION = "2"
 Row = dict[str, Any]
 WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"
 _READS = ("links", "inputs", "raw")

@@ -123,7 +123,7 @@ def test_a_picture_gives_the_same_alone_or_in_a_batch_and_a_broken_one_a_reason(
     encode = featurizer("image_descriptors")
     good = [files()["png RGB"], files()["jpeg CMYK"], files()["gif animated"]]
     batch = encode([good[0], b"no picture", good[1], good[0][:-30], good[2], b""])
-    assert batch.errors == (None, "decode_error", None, "decode_error", None, "empty")
+    assert batch.errors == (None, "decode_error", None, "decode_error", None, "decode_error")
     assert batch.values.shape == (6, *encode.spec.shape)
     assert batch.values.dtype == np.float32
     assert not batch.values[[1, 3, 5]].any()
