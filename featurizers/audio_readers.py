@@ -213,6 +213,35 @@ class AvReader:
                 break
         return got
 
+    def stretch(self, first: int, count: int, *, run_up: int, until: int) -> NDArray[np.float32] | None:
+        """Frames `first` to `first + count` of a mono or stereo stream of planar floats, downmixed, by seeking.
+
+        Decodes from `run_up` frames before the first on to frame `until`. None where a packet does not decode, the
+        layout changes, or the stream ends before. Positions are counted from the first one found: later ones are off
+        by up to a block where block sizes change.
+        """
+        mono, at, end = np.empty(count, np.float32), None, first + count
+        try:
+            if first > run_up:
+                self._file.seek(first - run_up, stream=self._stream)
+            for frame in self._file.decode(self._stream):  # about 2,000 frames of 6 us each: little may happen in here
+                if at is None:
+                    at = frame.pts if frame.format.name == "fltp" and frame.pts <= first else None
+                planes, samples = frame.planes, frame.samples
+                if at is None or len(planes) != self.channels:
+                    return None
+                if at + samples > first and at < end:
+                    part = slice(max(0, first - at), min(samples, end - at))
+                    left, right = (np.frombuffer(plane, np.float32, samples) for plane in (planes[0], planes[-1]))
+                    np.add(left[part], right[part], out=mono[at + part.start - first : at + part.stop - first])
+                at += samples
+                if at >= until:
+                    mono *= np.float32(0.5)
+                    return mono
+        except self._failures:
+            pass
+        return None
+
     def _decoded(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         bad = 0
         for packet in self._packets():

@@ -18,7 +18,7 @@ from tasks.media_sources import media_path, media_roots, wanted_media
 from tasks.settings import AudioSettings, Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-AUDIO_VERSION = "1"
+AUDIO_VERSION = "2"
 IMAGE_VERSION = "2"
 Row = dict[str, Any]
 WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"
