@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from storage.lazy import pa
+
+if TYPE_CHECKING:
+    from connectors.candidates import Candidate
 
 
 @cache
@@ -98,6 +101,48 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Give back what the connector holds open."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to a live source; what was answered lies in `raw` under (source, entity, key)."""
+
+    entity: str  # what is asked for: "search", "track", "page", ...
+    key: str  # the source's own id, or the question itself; never a secret
+    params: Mapping[str, str] = field(default_factory=dict[str, str])  # what asking takes beside the key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An item that a live source is searched for; what is not known is empty or None."""
+
+    title: str
+    creators: tuple[str, ...] = ()  # artists of a track, directors of a film
+    album: str | None = None
+    year: int | None = None
+    duration_ms: int | None = None
+    isrc: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict[str, str])  # "imdb" -> "tt0114709", "spotify" -> ...
+
+
+class LiveConnector(Connector, Protocol):
+    """A source that is asked over the network, one question at a time; `pages` serves histories and charts."""
+
+    def questions(self, wanted: Wanted) -> tuple[Request, ...]:
+        """How to find the item: the cascade of searches, exact ids first; empty where it cannot be asked for."""
+        ...
+
+    def lookup(self, request: Request) -> Record:
+        """The answer as received.
+
+        Raises:
+            ConnectorError: `NotFound`, `AuthError`, `QuotaExceeded`, `BlockedPage`, `TransientError`, `SchemaDrift`.
+        """
+        ...
+
+    def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
+        """What an answer to one of `questions` offers, in the source's order; asks nothing."""
         ...
 
 

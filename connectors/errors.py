@@ -2,12 +2,16 @@
 
 - `ConnectorError`: anything a source did wrong; carries `source`, `url`, `status`.
     - `TransientError`: may work later; the policy object retries it.
+        - `QuotaExceeded`: the credential's quota is used up; `retry_at` says when it is renewed.
+        - `BlockedPage`: a captcha, consent or "are you a robot" page in place of the answer.
     - `PermanentError`: will not work by itself.
         - `AuthError`: a key is missing or was rejected.
         - `NotFound`: the source has no such thing.
         - `SchemaDrift`: a response or a file lacks a field that we need.
 """
 
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 
@@ -31,6 +35,29 @@ def _made_again(kind: type[ConnectorError], message: str, source: str, url: str,
 
 class TransientError(ConnectorError):
     """A time-out, a 5xx or a 429: the same request may work later."""
+
+
+class QuotaExceeded(TransientError):
+    """The credential's quota is used up, or a Retry-After is longer than we wait."""
+
+    def __init__(
+        self, message: str, *, source: str, url: str = "", status: int | None = None, retry_at: datetime | None = None
+    ) -> None:
+        super().__init__(message, source=source, url=url, status=status)
+        self.retry_at = retry_at  # UTC; None where nobody says
+
+    def __reduce__(self) -> Any:
+        _, (kind, *said) = super().__reduce__()
+        return partial(_renewed, self.retry_at), (kind, *said)
+
+
+def _renewed(retry_at: datetime | None, kind: type[QuotaExceeded], *said: Any) -> QuotaExceeded:
+    message, source, url, status = said
+    return kind(message, source=source, url=url, status=status, retry_at=retry_at)
+
+
+class BlockedPage(TransientError):
+    """A captcha, consent or block page came in place of the answer; never data."""
 
 
 class PermanentError(ConnectorError):

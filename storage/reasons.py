@@ -12,6 +12,8 @@ class Reason(StrEnum):
     MISSING_INPUT = "missing_input"  # what it is computed from has no value itself
     NO_WEIGHTS = "no_weights"  # the encoder's weights are not at hand
     QUOTA = "quota"  # the source's quota is used up; tried again when it is renewed
+    BLOCKED_PAGE = "blocked_page"  # a captcha, consent or block page came in place of the answer
+    NO_ACCESS = "no_access"  # a key is missing or was refused
     UNREACHABLE = "unreachable"  # time-outs or 5xx after all retries
     DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all
     TOO_SHORT = "too_short"  # less audio than the least that is worth a window
