@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.index import Recall, Vectors, filled, tune
-from tasks.settings import IndexSettings
+from tasks.settings_stages import IndexSettings
 
 QUERIES = 200  # per turn
 PER_CLUSTER, SPREAD = 100, 1.0  # two of a cluster have a cosine of about 0.5, as near overviews have in MiniLM

@@ -1,8 +1,9 @@
 """Which connectors there are. Strings, so that listing them imports none."""
 
 import difflib
+from dataclasses import dataclass
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 CONNECTORS: dict[str, str] = {
@@ -16,6 +17,20 @@ CONNECTORS: dict[str, str] = {
     "spotify_tracks": "connectors.spotify_tracks:connect",
     "tmdb_files": "connectors.tmdb_files:connect",
 }
+"""Sources that are folders of files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """What the pipeline needs to know of a live source before it is imported."""
+
+    made_by: str  # module:function
+    finds: str = "track"  # the kind of item it is searched for
+    details: tuple[str, ...] = ()  # what is asked of an entity that an item was linked to
+
+
+LIVE: dict[str, Live] = {}
+"""Sources that are asked over the network."""
 
 
 def connect(connector: str, **settings: Any) -> Any:
@@ -24,13 +39,16 @@ def connect(connector: str, **settings: Any) -> Any:
     Raises:
         ValueError: No connector has that name, or a setting is not one of its own.
     """
-    if connector not in CONNECTORS:
-        near = difflib.get_close_matches(connector, CONNECTORS, n=1)
+    every = CONNECTORS | {name: live.made_by for name, live in LIVE.items()}
+    if connector not in every:
+        near = difflib.get_close_matches(connector, every, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown connector '{connector}'{hint}; known: {', '.join(sorted(CONNECTORS))}")
-    module, function = CONNECTORS[connector].split(":")
+        raise ValueError(f"unknown connector '{connector}'{hint}; known: {', '.join(sorted(every))}")
+    module, function = every[connector].split(":")
     make = getattr(import_module(module), function)
     known = signature(make).parameters
+    if any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
+        return make(**settings)  # a live one: its settings class says what it knows
     if unknown := sorted(settings.keys() - known.keys()):
         raise ValueError(f"{connector}: unknown option '{unknown[0]}'; known: {', '.join(known)}")
     return make(**settings)

@@ -9,7 +9,7 @@ from featurizers.registry import FEATURIZERS, cells_of, featurizer, spec_of
 from storage.lazy import pa
 from storage.releases import Release
 from storage.store import Store, rows_of
-from tasks.settings import FeaturizerSettings
+from tasks.settings_stages import FeaturizerSettings
 
 _NO_ROW = "no input"  # nothing to compute it from, or, in a partial release, not attempted yet
 

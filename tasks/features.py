@@ -17,7 +17,8 @@ from storage.lazy import pa, pc
 from storage.media import MediaFiles
 from storage.reasons import Reason
 from storage.store import Store
-from tasks.settings import Catalogue, CatalogueError, EncoderSettings, TabularSettings, nearest
+from tasks.settings import Catalogue, CatalogueError
+from tasks.settings_stages import EncoderSettings, TabularSettings, nearest
 from tasks.stage import Stage
 from tasks.vectors import mels_table, reasons_table, vectors_table
 

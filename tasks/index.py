@@ -17,7 +17,8 @@ from storage.lazy import np, pa, pc
 from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.settings import Catalogue, CatalogueError, IndexSettings
+from tasks.settings import Catalogue, CatalogueError
+from tasks.settings_stages import IndexSettings
 from tasks.stage import Stage, rows_table
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from storage.media import MediaFiles
 from storage.reasons import Reason
 from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
-from tasks.settings import AudioSettings, Catalogue
+from tasks.settings import Catalogue
+from tasks.settings_stages import AudioSettings
 from tasks.stage import Stage, per_item, rows_table
 
 AUDIO_VERSION = "2"

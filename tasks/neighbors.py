@@ -13,7 +13,7 @@ from storage.lazy import np
 from storage.releases import Release
 from storage.schemas import table_of
 from storage.store import Store, rows_of
-from tasks.settings import FeaturizerSettings, nearest
+from tasks.settings_stages import FeaturizerSettings, nearest
 
 MOST = 1_000
 _SHOWN = 10  # of several items of one title

@@ -11,7 +11,8 @@ from featurizers.registry import featurizer
 from storage.releases import Release, current_release, next_number, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
-from tasks.settings import Catalogue, EncoderSettings, MinilmSettings
+from tasks.settings import Catalogue
+from tasks.settings_stages import EncoderSettings, MinilmSettings
 
 _LIBRARIES = (
     "deltalake",

@@ -1,21 +1,26 @@
 """The catalogue: a YAML file that says what to build, from which sources, and where the store is."""
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from connectors.registry import CONNECTORS
-from expectations.checks import Check, Severity
-from expectations.registry import TABLES, checks_of
-from featurizers.weights import Weights
+from connectors.registry import CONNECTORS, LIVE
 from storage.hashing import digest_of
 from storage.schemas import table_of
+from tasks.settings_stages import (
+    AudioSettings,
+    FeaturizerSettings,
+    IndexSettings,
+    Strict,
+    ValidationSettings,
+    check_name,
+    nearest,
+)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -28,181 +33,69 @@ class CatalogueError(ValueError):
     """A catalogue cannot be used as it is written; the message says where and what to write instead."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class LiveSettings(Strict):
+    """How a source is asked that answers over the network."""
+
+    users: tuple[str, ...] = ()  # whose histories are read
+    refresh_hours: float = Field(default=24, gt=0)  # how often histories are read on
+    accept: float = Field(default=0.9, gt=0, le=1)  # least probability of a link that is believed
+    review: float = Field(default=0.4, ge=0, le=1)  # least probability of one that a person should look at
+    not_found_days: float = Field(default=30, gt=0)  # after which what was not found is asked for again
+    blocked_days: float = Field(default=1, gt=0)  # after which a block page is asked for again
+
+    @field_validator("review")
+    @classmethod
+    def _is_not_above(cls, review: float, info: ValidationInfo) -> float:
+        if review > info.data.get("accept", 1):
+            raise ValueError(f"`review` ({review:g}) is above `accept` ({info.data['accept']:g})")
+        return review
 
 
-class SourceSettings(_Strict):
+class SourceSettings(Strict):
     """One source of a catalogue."""
 
     connector: str  # a name of `connectors.registry`
-    path: str  # file or folder
+    path: str = Field(default="", validate_default=True)  # file or folder; none where it is asked over the network
     items: bool = True  # False: only adds to items that other sources define
     fields: tuple[str, ...] | None = None  # what it may say of an item; None is everything
-    options: dict[str, str] = Field(default_factory=dict)  # the connector's own
+    options: dict[str, Any] = Field(default_factory=dict)  # the connector's own
+    live: LiveSettings = LiveSettings()
 
     @field_validator("connector")
     @classmethod
     def _is_known(cls, connector: str) -> str:
-        _check_name("connector", connector, CONNECTORS)
+        check_name("connector", connector, (*CONNECTORS, *LIVE))
         return connector
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is asked over the network."""
+        return self.connector in LIVE
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the items of the other sources are looked for in it."""
+        return self.is_live and not self.items
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_place(cls, path: str, info: ValidationInfo) -> str:
+        live = info.data.get("connector") in LIVE
+        if live and path:
+            raise ValueError(f"the connector '{info.data['connector']}' is asked over the network: leave `path` out")
+        if not live and not path:
+            raise PydanticCustomError("missing", "Field required")
+        return path
 
     @field_validator("fields")
     @classmethod
     def _are_known(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in fields or ():
-            _check_name("field", name, _DESCRIBED)
+            check_name("field", name, _DESCRIBED)
         return fields
 
 
-class MinilmSettings(_Strict):
-    """all-MiniLM-L6-v2 over the composed documents."""
-
-    batch: int = Field(default=64, ge=1)  # texts per forward pass
-    max_tokens: int = Field(default=512, ge=8, le=512)  # word pieces read of each document
-
-
-class ImageDescriptorsSettings(_Strict):
-    """Colours, light, edges and shape of each item's picture, without weights."""
-
-
-class MelSettings(_Strict):
-    """The log-Mel spectrogram of each item's audio window."""
-
-
-class AudioDescriptorsSettings(_Strict):
-    """Tempo, loudness, key and timbre of each item's audio window, without weights."""
-
-
-class EncoderSettings(_Strict):
-    """An encoder of the Hugging Face hub: which weights, and how it runs."""
-
-    model: str = Field(min_length=1)  # a name of the hub, or a folder that begins with `/`, `.` or `~`
-    revision: str | None = None  # commit on the hub; None: the known one, or a folder
-    pooling: Literal["cls", "mean", "pooler"] = "mean"
-    batch_size: int = Field(default=32, ge=1)  # inputs per forward pass
-    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-
-    @model_validator(mode="after")
-    def _is_pinned(self) -> "EncoderSettings":
-        Weights(self.model, self.revision)
-        return self
-
-
-class BertSettings(EncoderSettings):
-    """BERT over the composed documents."""
-
-    model: str = Field(default="google-bert/bert-base-uncased", min_length=1)
-    max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
-
-
-class Resnet18Settings(EncoderSettings):
-    """ResNet-18 over each item's picture."""
-
-    model: str = Field(default="microsoft/resnet-18", min_length=1)
-    pooling: Literal["cls", "mean", "pooler"] = "pooler"
-
-
-class TabularSettings(_Strict):
-    """Standardised numbers and one-hot genres."""
-
-    numeric: tuple[str, ...] = Field(min_length=1)  # `year`, `duration_ms` or names in `items.attributes`
-    genres: bool = True
-
-
-class FeaturizerSettings(_Strict):
-    """Which features are built, by name; leaving one out leaves it out of later releases."""
-
-    minilm: MinilmSettings | None = None
-    bert: BertSettings | None = None
-    resnet18: Resnet18Settings | None = None
-    image_descriptors: ImageDescriptorsSettings | None = None
-    mel: MelSettings | None = None
-    audio_descriptors: AudioDescriptorsSettings | None = None
-    tabular: TabularSettings | None = None
-
-    @property
-    def chosen(self) -> dict[str, BaseModel]:
-        """Settings by name of those that are named, in the order they run; each has the table `features/<name>`."""
-        named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: settings for name, settings in named.items() if settings is not None}
-
-
-class AudioSettings(_Strict):
-    """Which stretch of a recording is kept."""
-
-    start_s: float = Field(default=30.0, ge=0)  # shorter recordings: their middle, then all of them
-    length_s: float = Field(default=30.0, gt=0, le=600)
-    keep_native_window: bool = False  # also as it is, for encoders that need more than 11 kHz
-
-
-class IndexSettings(_Strict):
-    """Which features are searchable by neighbours, and how."""
-
-    features: tuple[str, ...] | None = None  # None: every vector feature the catalogue builds; the first is the default
-    metric: Literal["cosine", "l2"] = "cosine"
-    flat_up_to: int = Field(default=50_000, ge=0)  # vectors; above it HNSW
-    least_recall: float = Field(default=0.95, ge=0, le=1)  # recall@10 against exact search
-
-    @field_validator("features")
-    @classmethod
-    def _once_each(cls, features: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if twice := sorted({name for name in features or () if (features or ()).count(name) > 1}):
-            raise ValueError(f"the feature '{twice[0]}' is named twice; name it once")
-        return features
-
-
-class ValidationSettings(_Strict):
-    """What is checked before a release, and which failures block it. Checks are named `table.check`.
-
-    `features.check` is that check of every feature, `features/NAME.check` of one.
-    """
-
-    default: Severity | None = None  # of checks that are not named below; None: each check's own
-    checks: dict[str, Severity] = Field(default_factory=dict[str, Severity])
-    thresholds: dict[str, float] = Field(default_factory=dict[str, float])
-
-    @field_validator("default", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, value: Any) -> Any:
-        return "off" if value is False else value  # YAML reads a bare `off` as false
-
-    @field_validator("checks", mode="before")
-    @classmethod
-    def _off_is_a_word_there_too(cls, checks: Any) -> Any:
-        return {k: "off" if v is False else v for k, v in checks.items()} if isinstance(checks, dict) else checks
-
-    @field_validator("checks", "thresholds")
-    @classmethod
-    def _are_known(cls, named: dict[str, Any]) -> dict[str, Any]:
-        for name in named:
-            table, _, check = name.rpartition(".")
-            family = "features" if table.startswith("features/") else table
-            known = [f"{t}.{c}" for t in (*TABLES, "features") for c in checks_of(t)]
-            _check_name("check", f"{family}.{check}", known)
-        return named
-
-    def with_defaults(self, thresholds: Mapping[str, float]) -> "ValidationSettings":
-        """The same, with these thresholds where it names none."""
-        return self.model_copy(update={"thresholds": {**thresholds, **self.thresholds}})
-
-    def severity(self, table: str, check: Check) -> Severity:
-        """Whether a failure blocks, warns, or is not looked for."""
-        return _of(self.checks, table, check.name) or self.default or check.severity
-
-    def threshold(self, table: str, check: Check) -> float:
-        """What the check's number is held against."""
-        found = _of(self.thresholds, table, check.name)
-        return check.threshold if found is None else found
-
-
-def _of(named: dict[str, Any], table: str, check: str) -> Any:
-    family = "features" if table.startswith("features/") else table
-    return named.get(f"{table}.{check}", named.get(f"{family}.{check}"))
-
-
-class WorldSettings(_Strict):
+class WorldSettings(Strict):
     """A generated world that stands in for outside data."""
 
     path: str
@@ -212,7 +105,7 @@ class WorldSettings(_Strict):
     seed: int = 7
 
 
-class Catalogue(_Strict):
+class Catalogue(Strict):
     """What to build. `${NAME}` in a value is taken from the environment."""
 
     catalogue: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -232,7 +125,7 @@ class Catalogue(_Strict):
     @classmethod
     def _name_sources(cls, separate: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for name in separate:
-            _check_name("source", name.partition(":")[0], info.data.get("sources", ()))
+            check_name("source", name.partition(":")[0], info.data.get("sources", ()))
         return separate
 
     @field_validator("index")
@@ -256,17 +149,6 @@ class Catalogue(_Strict):
     def digest(self) -> str:
         """Short digest of everything above."""
         return digest_of(self.model_dump(mode="json"))
-
-
-def _check_name(what: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise ValueError(f"unknown {what} '{name}'; {nearest(name, known)}known: {', '.join(sorted(known))}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question for an error message: was this meant? Empty where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{near[0]}'? " if near else ""
 
 
 def home() -> Path:

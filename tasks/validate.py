@@ -18,7 +18,8 @@ from storage.lazy import pa
 from storage.releases import Release, releases
 from storage.store import Store
 from tasks.features import feature_stages
-from tasks.settings import Catalogue, ValidationSettings
+from tasks.settings import Catalogue
+from tasks.settings_stages import ValidationSettings
 from tasks.stage import Stage, rows_table
 
 VERSION = "1"

@@ -18,10 +18,10 @@ from storage.media import MediaFiles, media_name
 from storage.schemas import table_of
 from storage.store import Store
 from tasks.features import encode_texts, feature_stage, fit_items, load_fit, save_fit, tabular_stage
-from tasks.settings import (
+from tasks.settings import CatalogueError
+from tasks.settings_stages import (
     AudioDescriptorsSettings,
     BertSettings,
-    CatalogueError,
     FeaturizerSettings,
     ImageDescriptorsSettings,
     MelSettings,

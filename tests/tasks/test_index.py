@@ -24,7 +24,8 @@ from storage.store import Store, rows_of
 from tasks import index as index_module
 from tasks.index import Recall, Vectors, build, index_stage, indexed_features, load_vectors, without
 from tasks.maintain import take_down, vacuum
-from tasks.settings import Catalogue, CatalogueError, IndexSettings
+from tasks.settings import Catalogue, CatalogueError
+from tasks.settings_stages import IndexSettings
 from tasks.stage import StageResult, last_runs, run_stage
 from tests.tasks.shelf import Shelf
 

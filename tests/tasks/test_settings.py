@@ -6,7 +6,8 @@ import pytest
 
 from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
-from tasks.settings import CatalogueError, SourceSettings, ValidationSettings, load_catalogue, shipped
+from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings_stages import ValidationSettings
 
 GOOD = """\
 catalogue: shelf

@@ -1,0 +1,176 @@
+"""What a catalogue says of the stages after ingest: features, audio windows, indexes, checks."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from expectations.checks import Check, Severity
+from expectations.registry import TABLES, checks_of
+from featurizers.weights import Weights
+
+
+class Strict(BaseModel):
+    """A misspelt key is an error, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MinilmSettings(Strict):
+    """all-MiniLM-L6-v2 over the composed documents."""
+
+    batch: int = Field(default=64, ge=1)  # texts per forward pass
+    max_tokens: int = Field(default=512, ge=8, le=512)  # word pieces read of each document
+
+
+class ImageDescriptorsSettings(Strict):
+    """Colours, light, edges and shape of each item's picture, without weights."""
+
+
+class MelSettings(Strict):
+    """The log-Mel spectrogram of each item's audio window."""
+
+
+class AudioDescriptorsSettings(Strict):
+    """Tempo, loudness, key and timbre of each item's audio window, without weights."""
+
+
+class EncoderSettings(Strict):
+    """An encoder of the Hugging Face hub: which weights, and how it runs."""
+
+    model: str = Field(min_length=1)  # a name of the hub, or a folder that begins with `/`, `.` or `~`
+    revision: str | None = None  # commit on the hub; None: the known one, or a folder
+    pooling: Literal["cls", "mean", "pooler"] = "mean"
+    batch_size: int = Field(default=32, ge=1)  # inputs per forward pass
+    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "EncoderSettings":
+        Weights(self.model, self.revision)
+        return self
+
+
+class BertSettings(EncoderSettings):
+    """BERT over the composed documents."""
+
+    model: str = Field(default="google-bert/bert-base-uncased", min_length=1)
+    max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
+
+
+class Resnet18Settings(EncoderSettings):
+    """ResNet-18 over each item's picture."""
+
+    model: str = Field(default="microsoft/resnet-18", min_length=1)
+    pooling: Literal["cls", "mean", "pooler"] = "pooler"
+
+
+class TabularSettings(Strict):
+    """Standardised numbers and one-hot genres."""
+
+    numeric: tuple[str, ...] = Field(min_length=1)  # `year`, `duration_ms` or names in `items.attributes`
+    genres: bool = True
+
+
+class FeaturizerSettings(Strict):
+    """Which features are built, by name; leaving one out leaves it out of later releases."""
+
+    minilm: MinilmSettings | None = None
+    bert: BertSettings | None = None
+    resnet18: Resnet18Settings | None = None
+    image_descriptors: ImageDescriptorsSettings | None = None
+    mel: MelSettings | None = None
+    audio_descriptors: AudioDescriptorsSettings | None = None
+    tabular: TabularSettings | None = None
+
+    @property
+    def chosen(self) -> dict[str, BaseModel]:
+        """Settings by name of those that are named, in the order they run; each has the table `features/<name>`."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: settings for name, settings in named.items() if settings is not None}
+
+
+class AudioSettings(Strict):
+    """Which stretch of a recording is kept."""
+
+    start_s: float = Field(default=30.0, ge=0)  # shorter recordings: their middle, then all of them
+    length_s: float = Field(default=30.0, gt=0, le=600)
+    keep_native_window: bool = False  # also as it is, for encoders that need more than 11 kHz
+
+
+class IndexSettings(Strict):
+    """Which features are searchable by neighbours, and how."""
+
+    features: tuple[str, ...] | None = None  # None: every vector feature the catalogue builds; the first is the default
+    metric: Literal["cosine", "l2"] = "cosine"
+    flat_up_to: int = Field(default=50_000, ge=0)  # vectors; above it HNSW
+    least_recall: float = Field(default=0.95, ge=0, le=1)  # recall@10 against exact search
+
+    @field_validator("features")
+    @classmethod
+    def _once_each(cls, features: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if twice := sorted({name for name in features or () if (features or ()).count(name) > 1}):
+            raise ValueError(f"the feature '{twice[0]}' is named twice; name it once")
+        return features
+
+
+class ValidationSettings(Strict):
+    """What is checked before a release, and which failures block it. Checks are named `table.check`.
+
+    `features.check` is that check of every feature, `features/NAME.check` of one.
+    """
+
+    default: Severity | None = None  # of checks that are not named below; None: each check's own
+    checks: dict[str, Severity] = Field(default_factory=dict[str, Severity])
+    thresholds: dict[str, float] = Field(default_factory=dict[str, float])
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _off_is_a_word_there_too(cls, checks: Any) -> Any:
+        return {k: "off" if v is False else v for k, v in checks.items()} if isinstance(checks, dict) else checks
+
+    @field_validator("checks", "thresholds")
+    @classmethod
+    def _are_known(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            table, _, check = name.rpartition(".")
+            family = "features" if table.startswith("features/") else table
+            known = [f"{t}.{c}" for t in (*TABLES, "features") for c in checks_of(t)]
+            check_name("check", f"{family}.{check}", known)
+        return named
+
+    def with_defaults(self, thresholds: Mapping[str, float]) -> "ValidationSettings":
+        """The same, with these thresholds where it names none."""
+        return self.model_copy(update={"thresholds": {**thresholds, **self.thresholds}})
+
+    def severity(self, table: str, check: Check) -> Severity:
+        """Whether a failure blocks, warns, or is not looked for."""
+        return _of(self.checks, table, check.name) or self.default or check.severity
+
+    def threshold(self, table: str, check: Check) -> float:
+        """What the check's number is held against."""
+        found = _of(self.thresholds, table, check.name)
+        return check.threshold if found is None else found
+
+
+def _of(named: dict[str, Any], table: str, check: str) -> Any:
+    family = "features" if table.startswith("features/") else table
+    return named.get(f"{table}.{check}", named.get(f"{family}.{check}"))
+
+
+def check_name(what: str, name: str, known: Iterable[str]) -> None:
+    """Raise `ValueError` unless the name is known; the message names the nearest."""
+    if name not in known:
+        raise ValueError(f"unknown {what} '{name}'; {nearest(name, known)}known: {', '.join(sorted(known))}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question for an error message: was this meant? Empty where nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'? " if near else ""
