@@ -8,6 +8,7 @@
         - `AuthError`: a key is missing or was rejected.
         - `NotFound`: the source has no such thing.
         - `SchemaDrift`: a response or a file lacks a field that we need.
+        - `TooLarge`: the answer is larger than we take.
 """
 
 from datetime import datetime
@@ -74,3 +75,25 @@ class NotFound(PermanentError):
 
 class SchemaDrift(PermanentError):
     """A response, or a file's header, lacks a field that we need."""
+
+
+class TooLarge(PermanentError):
+    """The answer is larger than the limit of its source."""
+
+
+def cause_of(exc: BaseException) -> ConnectorError | None:
+    """Our error within a client library's (pylast's NetworkError, yt-dlp's DownloadError); None where there is none."""
+    seen: list[BaseException] = []
+    waiting = [exc]
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, ConnectorError):
+            return error
+        if any(error is other for other in seen):
+            continue
+        seen.append(error)
+        info = getattr(error, "exc_info", None) or ()
+        inner = (error.__cause__, error.__context__, getattr(error, "underlying_error", None))
+        near = (*inner, getattr(error, "cause", None), getattr(error, "orig_msg", None), *info, *error.args)
+        waiting += [other for other in near if isinstance(other, BaseException)]
+    return None

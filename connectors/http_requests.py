@@ -1,0 +1,206 @@
+"""The engine under all clients: one request with requests, counted, read to its end, judged, and tried again."""
+
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from connectors.errors import ConnectorError, PermanentError, TooLarge, TransientError
+from connectors.http_answers import Answer, inflated
+from connectors.http_hosts import refusal
+
+if TYPE_CHECKING:
+    from connectors.http import Policy
+
+_BLOCK = 1 << 16
+_POOL = 32  # connections kept open to one host
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Trusts the system's authorities, certifi's, and `ca_file`'s."""
+    import certifi
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=certifi.where())
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+class PolicyAdapter(HTTPAdapter):
+    """Sends what a `requests.Session` asks for, by the policy's rules; raises `ConnectorError` only.
+
+    Args:
+        policy: Whose rules.
+        passes: Which failures, by status, the client library reads for itself.
+    """
+
+    def __init__(self, policy: "Policy", passes: Callable[[int], bool] | None = None) -> None:
+        self._policy, self._passes = policy, passes or (lambda status: False)
+        self._tls = tls_context(policy.settings.ca_file)
+        super().__init__(pool_connections=_POOL, pool_maxsize=_POOL, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """As the base class does, with our authorities."""
+        super().init_poolmanager(*args, **options, ssl_context=self._tls)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """As the base class does, with our authorities."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._tls)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the connection to its TLS context, which always verifies, whatever a library asks for."""
+
+    def send(self, request: PreparedRequest, stream: bool = False, timeout: Any = None, *args: Any, **kw: Any) -> Any:
+        """The response, its body read and decompressed.
+
+        Raises:
+            ConnectorError: As `Policy` says, after its retries.
+        """
+        proxies = kw.get("proxies")
+        request.headers["Accept-Encoding"] = "gzip, deflate"
+        self._policy.learn(request.headers)
+        # Everything here reads: a POST is a question too (pylast, InnerTube, a token), safe to ask twice.
+        safe = request.method in ("GET", "HEAD", "OPTIONS", "POST") and isinstance(request.body, bytes | str | None)
+        return self._policy.persist(lambda: self._once(request, proxies), safe=safe)
+
+    def _once(self, request: PreparedRequest, proxies: Any) -> Response:
+        self._policy.count(request.url or "")
+        response = self.open(request, proxies)
+        body = b"" if request.method == "HEAD" else b"".join(self.read(response))
+        answer = Answer(
+            method=request.method or "GET",
+            url=response.url,
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=body,
+        )
+        error = self._policy.judge(answer)
+        if error is not None and not (isinstance(error, PermanentError) and self._passes(answer.status)):
+            raise error
+        response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
+        response.headers.pop("Content-Encoding", None)
+        if request.method != "HEAD":
+            response.headers["Content-Length"] = str(len(body))
+        return response
+
+    def open(self, request: PreparedRequest, proxies: Any = None) -> Response:
+        """Send once; the response's body is not read.
+
+        Raises:
+            TransientError: It could not be reached, or no answer came in time.
+            PermanentError: The request cannot be sent at all, or TLS refuses the host.
+        """
+        settings = self._policy.settings
+        if settings.proxy:
+            proxies = {"http": settings.proxy, "https": settings.proxy}
+        try:
+            return super().send(request, stream=True, timeout=settings.timeout_s, proxies=proxies)
+        except (requests.RequestException, Urllib3Error, OSError, ValueError) as exc:
+            fault = exc
+        # Outside of the handler: an error raised in it would carry the library's, whose text holds the whole URL.
+        raise self._fault(request.method or "GET", request.url or "", fault)
+
+    def _fault(self, method: str, url: str, fault: Exception) -> ConnectorError:
+        policy, kind, todo = self._policy, TransientError, "try again later"
+        if isinstance(fault, requests.Timeout):
+            what = f"did not answer within {policy.settings.timeout_s:g} s"
+        elif isinstance(fault, requests.exceptions.SSLError):
+            kind, what, todo = PermanentError, "has no certificate that we trust", "set ca_file if it is your own"
+        elif isinstance(fault, requests.ConnectionError | Urllib3Error | OSError):
+            what = f"could not be reached ({_innermost(fault)})"
+        else:
+            kind, what, todo = PermanentError, f"cannot be asked ({type(fault).__name__})", "look at its address"
+        return policy.error(kind, f"{method} {policy.redact(url)} {what}; {todo}", url)
+
+    def read(self, response: Response) -> Generator[bytes]:
+        """The body, decompressed, piece by piece; the connection is given back at its end.
+
+        Raises:
+            TransientError: It ended too early, came too slowly, or is broken.
+            TooLarge: It is larger than the policy takes.
+        """
+        fault, whole = None, False
+        limit, encoding = self._policy.settings.size_bytes, response.headers.get("Content-Encoding", "")
+        try:
+            if int(response.headers.get("Content-Length") or 0) > limit:
+                raise OverflowError
+            yield from inflated(self._raw(response), encoding, limit)
+            whole = True
+        except (Urllib3Error, OSError, EOFError, OverflowError, ValueError, zlib.error) as exc:
+            fault = exc
+        finally:
+            # A connection whose answer was not read to its end cannot serve another request.
+            response.raw.release_conn() if whole else response.raw.close()
+        if fault is not None:
+            raise self._cut(response, fault)
+
+    def _raw(self, response: Response) -> Iterator[bytes]:
+        deadline = time.monotonic() + self._policy.settings.total_s
+        for chunk in response.raw.stream(_BLOCK, decode_content=False):
+            yield chunk
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+    def _cut(self, response: Response, fault: Exception) -> ConnectorError:
+        policy, method = self._policy, response.request.method
+        said = f"{method} {policy.redact(response.url)}"
+        if isinstance(fault, OverflowError):
+            limit = policy.settings.size_bytes
+            return policy.error(TooLarge, f"{said} is larger than {limit:,} bytes; nothing was kept", response.url)
+        what = "took too long" if isinstance(fault, TimeoutError) else f"was cut off or is broken ({_innermost(fault)})"
+        return policy.error(TransientError, f"the answer to {said} {what}; try again later", response.url)
+
+
+class PolicySession(requests.Session):
+    """A session whose every request goes through the policy; redirects to private addresses are refused."""
+
+    def __init__(self, policy: "Policy", passes: Callable[[int], bool] | None = None) -> None:
+        super().__init__()
+        self._policy = policy
+        self.policy_adapter = PolicyAdapter(policy, passes)
+        self.mount("https://", self.policy_adapter)
+        self.mount("http://", self.policy_adapter)
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Where a response sends us.
+
+        Raises:
+            PermanentError: To a private address that is not allowed by name.
+        """
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        url, here = urljoin(resp.url, target), urlsplit(resp.url)
+        same = (urlsplit(url).scheme, urlsplit(url).netloc) == (here.scheme, here.netloc)
+        if not same and (why := refusal(url, self._policy.settings.hosts, any_public=True)):
+            raise self._policy.error(PermanentError, f"{self._policy.redact(resp.url)} redirects: {why}", resp.url)
+        return target
+
+    def request(self, method: Any, url: Any, *args: Any, **kw: Any) -> Response:
+        """As the base class does; its own errors, which hold URLs, become ours."""
+        try:
+            return super().request(method, url, *args, **kw)
+        except requests.RequestException as exc:
+            fault = exc
+        what = f"{self._policy.redact(str(url))} cannot be asked ({type(fault).__name__})"
+        raise self._policy.error(PermanentError, f"{what}; look at its address", str(url))
+
+
+def _innermost(fault: BaseException) -> str:
+    """The name of the error at the bottom of a chain; its text may hold URLs."""
+    seen: set[int] = set()
+    while id(fault) not in seen:
+        seen.add(id(fault))
+        inner = [arg for arg in (*fault.args, getattr(fault, "reason", None)) if isinstance(arg, BaseException)]
+        if not inner:
+            break
+        fault = inner[0]
+    return type(fault).__name__
