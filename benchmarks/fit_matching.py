@@ -1,0 +1,184 @@
+"""Fit the matching model and write its coefficients with their provenance.
+
+    python -m benchmarks.fit_matching [--tracks 4000] [--seed 41] [--names spotify_songs.csv] [--write]
+
+Pairs come from searches over sandbox worlds, and over real names where a Spotify table is at hand. The weights are a
+logistic regression with the signs that the evidence has by its meaning, Platt scaling and thresholds come from searches
+that the weights have not seen. Labels are the generator's truth, never an answer of the model.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from benchmarks.linking_world import Search, invented_tracks, real_tracks, searches
+from connectors.evidence import GROUPS, evidence, is_recording, sought
+from connectors.scoring import COEFFICIENTS
+
+FOR = (
+    *("title", "title_exact", "artist", "artist_titled", "artist_listed", "artists_share", "close", "near", "agree"),
+    *("isrc_same", "album_same", "year_same", "song", "topic", "same_version"),
+)
+AGAINST = (
+    *("title_part", "title_extra", "side_extra", "bracket_extra", "number_clash", "artist_other", "artist_unseen"),
+    *("artists_extra", "far", "very_far", "isrc_other", "album_other", "year_far", "detail_clash", "live_album"),
+    *GROUPS,
+    *(f"no_{group}" for group in GROUPS),
+)
+EITHER = ("no_duration", "artist_unasked")
+FEATURES = (*FOR, *AGAINST, *EITHER)
+RIDGE = 0.3  # of a unit prior per weight: features that a fit hardly meets stay small but keep their sign
+# What a version word weighs at least, in log-odds. The generator marks versions more alike than people do, and titles
+# hold more than one word of evidence; measured on recorded searches (see docs/linking.md).
+FLOORS: dict[str, float] = {
+    **dict.fromkeys(("cover", "live", "remix", "speed", "bulk", "talk", "instrumental"), 5.0),
+    **{f"no_{group}": 6.0 for group in GROUPS if group != "cut"},
+    **{
+        "acoustic": 4.0,
+        "other_take": 4.0,
+        "cut": 1.0,
+        "artist_other": 4.0,
+        "title_extra": 6.0,
+        "very_far": 3.0,
+        "detail_clash": 6.0,
+    },
+    # Nobody in the title, no channel, no artist: most such uploads are right, but a cover looks the same.
+    "artist_unseen": 4.0,
+}
+# The other way round: what must count for a candidate, even where a generated world has little of it.
+LEAST = {"isrc_same": 5.0, "title": 4.0, "artist": 2.0, "close": 3.0, "artist_listed": 0.5}
+
+
+class Pairs:
+    """Feature rows with labels, and which search each comes from."""
+
+    def __init__(self, found: list[Search]) -> None:
+        rows: list[list[float]] = []
+        self.labels: NDArray[np.float64]
+        labels, group = list[float](), list[int]()
+        for place, search in enumerate(found):
+            item = sought(search.wanted)
+            for offer in search.offers:
+                if is_recording(offer.candidate):
+                    features = evidence(item, offer.candidate)
+                    rows.append([features.get(name, 0.0) for name in FEATURES])
+                    labels.append(float(offer.same))
+                    group.append(place)
+        self.rows, self.labels, self.group = np.array(rows), np.array(labels), np.array(group)
+
+
+def fit(pairs: Pairs) -> NDArray[np.float64]:
+    """Intercept and weights, shape (1 + features)."""
+    size = len(FEATURES)
+    bounds: list[tuple[float | None, float | None]] = [(None, None)]
+    bounds += [(LEAST.get(name, 0.0), None) for name in FOR]
+    bounds += [(None, -FLOORS.get(name, 0.0)) for name in AGAINST] + [(None, None)] * len(EITHER)
+    start = np.zeros(size + 1)
+    start[1:] = [LEAST.get(name, -FLOORS.get(name, 0.0)) for name in FEATURES]
+
+    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logit = w[0] + pairs.rows @ w[1:]
+        total = float(np.logaddexp(0.0, logit).sum() - (pairs.labels * logit).sum())
+        error = 1.0 / (1.0 + np.exp(-np.clip(logit, -30, 30))) - pairs.labels
+        slope = np.concatenate(([error.sum()], pairs.rows.T @ error + RIDGE * w[1:]))
+        return total + 0.5 * RIDGE * float(w[1:] @ w[1:]), slope
+
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}).x
+
+
+def platt(logit: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and offset that calibrate the logits on unseen pairs."""
+
+    def loss(ab: NDArray[np.float64]) -> float:
+        scaled = ab[0] * logit + ab[1]
+        return float(np.logaddexp(0.0, scaled).sum() - (labels * scaled).sum())
+
+    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    return float(slope), float(offset)
+
+
+def gathered(seed: int, count: int, names: Path | None, source: str) -> list[Search]:
+    """Searches over a world of that seed, and as many over real names."""
+    found = list(searches(invented_tracks(seed, count), seed, source))
+    if names:
+        found += searches(real_tracks(names, seed, count), seed + 1, source)
+    return found
+
+
+def main() -> None:
+    """Fit one model per source and one for all; print scores; write the file if told to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=41)
+    parser.add_argument("--names", type=Path, help="A Spotify table of TidyTuesday, for real names.")
+    parser.add_argument("--write", action="store_true", help="Replace connectors/scoring.json.")
+    args = parser.parse_args()
+    learn = {s: gathered(args.seed, args.tracks, args.names, s) for s in ("youtube", "spotify")}
+    check = {s: gathered(args.seed + 1000, args.tracks // 2, args.names, s) for s in ("youtube", "spotify")}
+    learn["any"], check["any"] = ([*found["youtube"], *found["spotify"]] for found in (learn, check))
+    models: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
+    for source, found in learn.items():
+        pairs, unseen = Pairs(found), Pairs(check[source])
+        weights = fit(pairs)
+        logit = weights[0] + unseen.rows @ weights[1:]
+        slope, offset = platt(logit, unseen.labels)
+        named = {name: round(float(w), 4) for name, w in zip(FEATURES, weights[1:], strict=True)}
+        models[source] = {
+            "intercept": round(float(weights[0]), 4),
+            "weights": named,
+            "slope": round(slope, 4),
+            "offset": round(offset, 4),
+        }
+        chance = 1.0 / (1.0 + np.exp(-np.clip(slope * logit + offset, -30, 30)))
+        scores[source] = _scores(chance, unseen) | {"fitted_pairs": len(pairs.labels), "fitted_searches": len(found)}
+    for source, said in scores.items():
+        print(source, json.dumps(said))
+    for name in FEATURES:
+        print(f"{name:16}", *(f"{models[s]['weights'][name]:8.2f}" for s in models))
+    if args.write:
+        _write(models, scores, args)
+
+
+def _scores(chance: NDArray[np.float64], pairs: Pairs) -> dict[str, Any]:
+    """Of accepting the likeliest candidate of each search at 0.9."""
+    right = wrong = possible = 0
+    for place in np.unique(pairs.group):
+        mine = pairs.group == place
+        best = np.flatnonzero(mine)[chance[mine].argmax()]
+        possible += bool(pairs.labels[mine].any())
+        if chance[best] >= 0.9:
+            right, wrong = right + int(pairs.labels[best]), wrong + int(1 - pairs.labels[best])
+    brier = float(((chance - pairs.labels) ** 2).mean())
+    return {
+        "precision": round(right / max(right + wrong, 1), 4),
+        "recall": round(right / max(possible, 1), 4),
+        "brier": round(brier, 5),
+        "pairs": len(pairs.labels),
+    }
+
+
+def _write(models: dict[str, Any], scores: dict[str, Any], args: argparse.Namespace) -> None:
+    said = {
+        "fitted": datetime.now(UTC).date().isoformat(),
+        "script": "python -m benchmarks.fit_matching",
+        "seed": args.seed,
+        "tracks_per_world": args.tracks,
+        "names": "sandbox world and TidyTuesday Spotify table" if args.names else "sandbox world",
+        "labels": "truth of the generator deployments/sandbox/distractors.py",
+        "unseen_scores_at_0.9": scores,
+        "floors": "least weight of version words and of other artists, see benchmarks/fit_matching.py",
+    }
+    chosen = {source: {"accept": 0.9, "review": 0.3} for source in models}
+    text = json.dumps({"provenance": said, "thresholds": chosen, "models": models}, indent=1)
+    COEFFICIENTS.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

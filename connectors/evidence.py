@@ -1,0 +1,290 @@
+"""What speaks for and against a candidate being the wanted recording, as numbers from 0 to 1.
+
+A candidate's title is explained away: the item's name, its artists, its album, words of the lexicon. What is left over
+speaks for another song; version words that the item does not have speak for another recording of it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp
+
+from connectors.base import Wanted
+from connectors.candidates import Candidate
+from connectors.titles import Name, details, is_small, is_year, joined, likeness, names, pieces, read_name, window
+from connectors.versions import EDITION, NOTE, marks, words
+
+# Version kinds as the model sees them.
+_GROUPS = {
+    "cover": "cover",
+    "karaoke": "cover",
+    "instrumental": "instrumental",
+    "live": "live",
+    "remix": "remix",
+    "speed": "speed",
+    "bulk": "bulk",
+    "talk": "talk",
+    "acoustic": "acoustic",
+    "demo": "other_take",
+    "rerecorded": "other_take",
+    "language": "other_take",
+    "edit": "cut",
+    "extended": "cut",
+}
+GROUPS = tuple(dict.fromkeys(_GROUPS.values()))
+_TOPIC = re.compile(r"\s+-\s+(?:Topic|Tema|Thema|Thème|トピック)$|\s*VEVO$", re.IGNORECASE)
+_CHANNEL = re.compile(
+    r"\b(?:official|oficial|officiel|channel|canal|music|musique|musica|tv|band|vevo|videos?|records?|公式|공식)\b",
+    re.IGNORECASE,
+)
+# Notes that are also words of names: beside the name itself they are not explained ("Free Bird" is not "Bird").
+_WEAK = frozenset(
+    "new free bass theme hit hits track song songs en ed op full release clean single intro outro original main dirty "
+    "explicit bonus stereo mono opening ending trending viral album vinyl cd clip text visual en han rom eng dir sub "
+    "subs cc restored deluxe expanded anniversary nuevo nueva ending captions description tiktok dub take flip cut "
+    "radio session tour festival concert news status challenge collection loop faster lento reverb meaning shorts "
+    "scene".split()
+)
+_SILENT = frozenset("by the a and x from feat with".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """An item, read once for all its candidates."""
+
+    wanted: Wanted
+    name: Name
+    artists: tuple[tuple[tuple[str, ...], ...], ...]  # of each artist, the ways it may be written
+    album: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A candidate's title as tokens, with what of it is not explained yet."""
+
+    tokens: list[str] = field(default_factory=list[str])
+    piece: list[int] = field(default_factory=list[int])
+    bracketed: list[bool] = field(default_factory=list[bool])
+    free: list[bool] = field(default_factory=list[bool])
+    guests: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    name_piece: int = -1  # where the item's name was found, and where it starts
+    name_start: int = 0
+
+    def take(self, start: int, end: int) -> None:
+        self.free[start:end] = [False] * (end - start)
+
+
+def sought(wanted: Wanted) -> Sought:
+    """The item, read."""
+    name = read_name(wanted.title, wanted.creators)
+    said = [*wanted.creators, *name.guests]
+    artists = tuple(dict.fromkeys(ways for artist in said if (ways := names(artist))))
+    return Sought(wanted, name, artists, words(wanted.album or ""))
+
+
+def is_recording(candidate: Candidate) -> bool:
+    """Whether the source says that it is one track or video: an album or a playlist never is the item."""
+    return (candidate.kind or "").lower() not in {
+        "album",
+        "playlist",
+        "artist",
+        "channel",
+        "episode",
+        "podcast",
+        "user",
+    }
+
+
+def evidence(item: Sought, candidate: Candidate) -> dict[str, float]:
+    """The features of one candidate; those that are 0 are left out."""
+    rest = _rest(candidate.title)
+    found = _title(item, rest)
+    found |= _artists(item, candidate, rest)
+    found |= _versions(item, candidate, rest)
+    found |= _leftover(item, rest)
+    found |= _facts(item.wanted, candidate)
+    found["agree"] = found.get("title", 0.0) ** 4 * found.get("artist", 0.0) * found.get("near", 0.0)
+    return {name: value for name, value in found.items() if value}
+
+
+def _rest(title: str) -> _Rest:
+    rest = _Rest()
+    for place, piece in enumerate(pieces(title)):
+        rest.tokens += piece.tokens
+        rest.piece += [place] * len(piece.tokens)
+        rest.bracketed += [piece.bracketed] * len(piece.tokens)
+        if piece.guests:
+            rest.guests.append(piece.guests)
+    rest.free = [True] * len(rest.tokens)
+    return rest
+
+
+def _title(item: Sought, rest: _Rest) -> dict[str, float]:
+    """How well the name is found; its words are taken out of the rest."""
+    best, way = (0.0, 0, 0), 0
+    for place, name in enumerate(item.name.ways):
+        found = window(rest.tokens, name, rest.free)
+        # A part of the name is less than the whole: "Satisfaction" for "(I Can't Get No) Satisfaction".
+        if found[0] - 0.02 * bool(place) > best[0] - 0.02 * bool(way):
+            best, way = found, place
+    sim, start, end = best
+    at = rest.name_piece = rest.piece[start] if end > start else -1
+    rest.name_start = start
+    rest.take(start, end)
+    for name in item.name.ways:  # said twice, or in two ways
+        while (again := window(rest.tokens, name, rest.free))[0] > 0.95:
+            rest.take(again[1], again[2])
+    others = [k for k in range(len(rest.tokens)) if rest.free[k] and rest.piece[k] == at]
+    wanted = sum((w for w in item.name.ways), ())
+    numbers = {w for w in item.name.ways[0] if w.isdigit()} ^ {
+        w for k, w in enumerate(rest.tokens) if w.isdigit() and not is_year(w) and (k in others or start <= k < end)
+    }
+    return {
+        "title": sim,
+        "title_exact": float(sim >= 0.97),
+        "title_part": float(way > 0),
+        "number_clash": float(any(number in rest.tokens or number in wanted for number in numbers)),
+    }
+
+
+def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float]:
+    channel = _TOPIC.sub("", candidate.channel or "")
+    listed = [ways for artist in candidate.artists for ways in (names(_TOPIC.sub("", artist)),) if ways]
+    flat = [joined(way) for ways in listed for way in ways]
+    said = [*flat, *_channel_names(channel)]
+    seen: list[float] = []
+    titled_main = 0.0
+    for place, ways in enumerate(item.artists):
+        in_list = max((likeness(joined(way), name) for way in ways for name in said), default=0.0)
+        in_title = 0.0
+        for way in ways:
+            sim, start, end = window(rest.tokens, way, rest.free)
+            if sim >= 0.85 and len(joined(way)) > 1:
+                in_title = max(in_title, sim)
+                rest.take(start, end)
+        in_guests = max((likeness(joined(way), joined(guest)) for way in ways for guest in rest.guests), default=0.0)
+        in_guests = max(in_guests, float(any(_within(way, guest) for way in ways for guest in rest.guests)))
+        seen.append(max(x if x >= 0.75 else 0.0 for x in (in_list, in_title, in_guests)))
+        titled_main = in_title if place == 0 else titled_main
+    if not item.artists:
+        return {"artist_unasked": 1.0}
+    main = [joined(way) for way in item.artists[0]]
+    listing = max((likeness(name, one) for one in main for name in said), default=0.0)
+    own = [joined(w) for ways in item.artists for w in ways]
+    foreign = [ways for ways in listed if max(likeness(joined(w), o) for w in ways for o in own) < 0.75]
+    song = candidate.kind != "video" and bool(candidate.artists)
+    return {
+        "artist": max(seen[0], 0.8 * max(seen)) if listing < 0.75 else listing,
+        "artist_listed": float(listing >= 0.75),
+        "artist_titled": titled_main,
+        "artist_other": float(song and bool(listed) and max(seen) < 0.75),
+        "artist_unseen": float(max(seen) < 0.75),
+        "artists_share": sum(seen) / len(seen),
+        "artists_extra": len(foreign) / len(listed) if song and listed else 0.0,
+        "topic": float(bool(candidate.channel) and channel != candidate.channel),
+    }
+
+
+def _within(way: Sequence[str], guest: Sequence[str]) -> bool:
+    return any(tuple(guest[k : k + len(way)]) == tuple(way) for k in range(len(guest) - len(way) + 1))
+
+
+def _channel_names(channel: str) -> list[str]:
+    if not channel:
+        return []
+    bare = _CHANNEL.sub(" ", channel)
+    return [name for name in (joined(words(channel)), joined(words(bare))) if name]
+
+
+def _versions(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float]:
+    """Version words of one side only; lexicon words are taken out of the rest."""
+    kinds, which = set[str](), set[str]()
+    run: list[int] = []
+    for k in range(len(rest.tokens) + 1):
+        if k < len(rest.tokens) and rest.free[k] and (not run or rest.piece[k] == rest.piece[run[0]]):
+            run.append(k)
+            continue
+        if run:
+            _read_run(rest, run, kinds, which)
+        run = [k] if k < len(rest.tokens) and rest.free[k] else []
+    if "live" not in item.name.versions and _album_is_live(candidate.album) and not _album_is_live(item.wanted.album):
+        kinds.add("live_album")
+    mine = {_GROUPS[kind] for kind in item.name.versions}
+    theirs = {_GROUPS[kind] for kind in kinds if kind in _GROUPS}
+    if item.wanted.album and _album_is_live(item.wanted.album):
+        mine |= {"live"} & theirs
+    found = {group: 1.0 for group in theirs - mine}
+    found |= {f"no_{group}": 1.0 for group in mine - theirs}
+    found["live_album"] = float("live_album" in kinds and "live" not in theirs)
+    if mine & theirs:
+        ours, which = item.name.details - _own_words(item), which - _own_words(item)
+        found["same_version"] = 1.0
+        clash = bool(ours and which) and not (ours & which) and max(map(len, ours)) > 1
+        found["detail_clash"] = float(clash or (bool(ours) != bool(which) and "remix" in mine & theirs))
+    return found
+
+
+def _own_words(item: Sought) -> set[str]:
+    return {word for ways in item.artists for way in ways for word in way}
+
+
+def _read_run(rest: _Rest, run: list[int], kinds: set[str], which: set[str]) -> None:
+    """One stretch of unexplained words: marks are taken out, with what they say beside their kind."""
+    if rest.piece[run[0]] == rest.name_piece and run[0] < rest.name_start:
+        return  # before the name: "Live Forever" is not "Forever", live
+    found = marks([rest.tokens[k] for k in run])
+    if rest.piece[run[0]] == rest.name_piece:
+        found = [mark for mark in found if rest.tokens[run[mark[0]]] not in _WEAK]
+    for start, end, kind in found:
+        kinds.add(kind)
+        rest.take(run[start], run[start] + end - start)
+    if any(kind not in (EDITION, NOTE) for _, _, kind in found):
+        which |= details([rest.tokens[k] for k in run])
+        # "Loud Luxury Remix", "Live at Wembley": the words beside a version word belong to it.
+        if rest.bracketed[run[0]] or found[-1][1] == len(run) or found[0][0] == 0:
+            rest.take(run[0], run[0] + len(run))
+
+
+def _album_is_live(album: str | None) -> bool:
+    found = marks(words(album or ""))
+    return any(kind == "live" for _, _, kind in found)
+
+
+def _leftover(item: Sought, rest: _Rest) -> dict[str, float]:
+    """Words that nothing explains, as a share of letters: beside the name, in other stretches, in brackets."""
+    if item.album and (found := window(rest.tokens, item.album, rest.free))[0] > 0.9:
+        rest.take(found[1], found[2])
+    letters = {"title_extra": 0, "side_extra": 0, "bracket_extra": 0}
+    for k, word in enumerate(rest.tokens):
+        if rest.free[k] and not is_year(word) and word not in _SILENT:
+            beside = rest.piece[k] == rest.name_piece
+            where = "title_extra" if beside else "bracket_extra" if rest.bracketed[k] else "side_extra"
+            letters[where] += len(word) if beside or not is_small(word) else 0
+    size = max(len(joined(item.name.ways[0])), 1)
+    return {name: count / (count + size) for name, count in letters.items()}
+
+
+def _facts(wanted: Wanted, candidate: Candidate) -> dict[str, float]:
+    found: dict[str, float] = {"song": float((candidate.kind or "") in ("song", "track"))}
+    if wanted.duration_ms and candidate.duration_ms:
+        seconds = abs(wanted.duration_ms - candidate.duration_ms) / 1000
+        share = 1000 * seconds / max(wanted.duration_ms, candidate.duration_ms)
+        found |= {"close": exp(-seconds / 4), "near": exp(-seconds / 20), "far": min(seconds / 60, 1.0)}
+        found["very_far"] = float(share > 0.35)
+    else:
+        found["no_duration"] = 1.0
+        found["near"] = 0.5
+    if wanted.isrc and candidate.isrc:
+        found["isrc_same" if wanted.isrc.upper() == candidate.isrc.upper() else "isrc_other"] = 1.0
+    if wanted.album and candidate.album:
+        sim = likeness(joined(_bare(wanted.album)), joined(_bare(candidate.album)))
+        found["album_same" if sim >= 0.85 else "album_other"] = 1.0
+    if wanted.year and candidate.year:
+        apart = abs(wanted.year - candidate.year)
+        found["year_same" if apart <= 1 else "year_far"] = 1.0 if apart <= 1 else min(apart / 20, 1.0)
+    return found
+
+
+def _bare(album: str) -> tuple[str, ...]:
+    """An album's name without editions: "Harvest (2009 Remaster)" is "Harvest"."""
+    return read_name(album, ()).ways[0]

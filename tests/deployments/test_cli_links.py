@@ -1,0 +1,80 @@
+"""`mediateca links score`: a line in, a line out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ITEM = {"title": "Paper Lanterns", "artists": ["Velvet Harbour"], "album": None, "duration_ms": 213400, "isrc": None}
+RIGHT = {"id": "r", "title": "Paper Lanterns", "artists": ["Velvet Harbour"], "duration_ms": 213000, "kind": "song"}
+WRONG = {"id": "w", "title": "Paper Lanterns (Live)", "artists": ["Velvet Harbour"], "album": None, "kind": "song"}
+
+
+def links(*args: str, stdin: str | bytes = "") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from deployments.cli import main; main()", "links", *args]
+    return subprocess.run(command, input=stdin.encode() if isinstance(stdin, str) else stdin, capture_output=True)
+
+
+def line(item: object, *candidates: object) -> str:
+    return json.dumps({"item": item, "candidates": list(candidates)}) + "\n"
+
+
+def test_a_line_is_answered_by_best_probability_state_and_scores(tmp_path: Path) -> None:
+    file = tmp_path / "searches.jsonl"
+    file.write_text(line(ITEM, WRONG, RIGHT) + line(ITEM, WRONG) + line(ITEM))
+    ran = links("score", str(file), "--source", "youtube")
+    assert ran.returncode == 0, ran.stderr
+    first, second, third = map(json.loads, ran.stdout.splitlines())
+    assert set(first) == {"best", "probability", "state", "scores"}
+    assert (first["best"], first["state"]) == ("r", "accept")
+    assert first["scores"]["r"] == first["probability"] > 0.9 > first["scores"]["w"]
+    assert second["state"] != "accept"
+    assert third == {"best": None, "probability": 0.0, "state": "reject", "scores": {}}
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected an object with `item`"),
+        ('{"item": {"title": 3}}', "`title` must be text or null"),
+        ('{"item": {"title": "a", "artists": [1]}}', "`artists` must be a list of names"),
+        ('{"item": {"title": "a", "duration_ms": "3:20"}}', "`duration_ms` must be a number or null"),
+        ('{"item": {"title": "a", "duration_ms": NaN}}', "NaN is no number of JSON"),
+        ('{"item": {"title": "a"}, "candidates": {}}', "`candidates` must be a list"),
+        ('{"item": {"title": "a"}, "candidates": [{"title": "a"}]}', "candidate 0: a candidate needs `id`"),
+        ('{"item": {"title": "a"}, "candidates": [{"id": "x", "title": "a", "duration_ms": 1e999}]}', "infinity"),
+    ],
+)
+def test_a_bad_line_is_told_by_its_number_and_the_others_are_answered(bad: str, said: str) -> None:
+    ran = links("score", "-", stdin=line(ITEM, RIGHT) + bad + "\n\n" + line(ITEM, RIGHT))
+    assert ran.returncode == 3
+    first, error, last = map(json.loads, ran.stdout.splitlines())
+    assert first == last != error
+    assert list(error) == ["error"]
+    assert error["error"].startswith("line 2: ")
+    assert said in error["error"]
+    assert error["error"] in ran.stderr.decode()
+
+
+def test_fields_may_be_null() -> None:
+    item = dict.fromkeys(("artists", "album", "duration_ms", "year", "isrc")) | {"title": "Paper Lanterns"}
+    nothing = dict.fromkeys(("title", "artists", "album", "channel", "duration_ms", "kind"))
+    ran = links("score", "-", stdin=line(item, RIGHT, nothing | {"id": "n"}))
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["scores"]["n"] == 0.0
+
+
+def test_bytes_that_are_no_text_are_a_bad_line() -> None:
+    ran = links("score", "-", stdin=b'{"item": {"title": "\xff"}}\n')
+    assert (ran.returncode, json.loads(ran.stdout)["error"].split(":")[0]) == (3, "line 1")
+
+
+def test_thresholds_can_be_set_and_a_missing_file_is_said(tmp_path: Path) -> None:
+    ran = links("score", "-", "--accept", "1", "--review", "0", stdin=line(ITEM, WRONG, RIGHT))
+    assert json.loads(ran.stdout)["state"] == "review"
+    ran = links("score", str(tmp_path / "none.jsonl"))
+    assert ran.returncode == 2
+    assert "there is no file" in ran.stderr.decode()
