@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from deployments.cli_links import links_app
+from deployments.cli_sandbox import sandbox_app
 
 if TYPE_CHECKING:
     from storage.store import Store
@@ -32,6 +33,7 @@ app = typer.Typer(
 release_app = typer.Typer(no_args_is_help=True, help="List, compare and roll back releases.")
 app.add_typer(release_app, name="release")
 app.add_typer(links_app, name="links")
+app.add_typer(sandbox_app, name="sandbox")
 
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -19,6 +19,7 @@ from deployments.sandbox.listeners import (
     make_plays,
     make_spellings,
 )
+from deployments.sandbox.services import write_services
 from deployments.sandbox.song_words import GENRES as SONG_GENRES
 from deployments.sandbox.songs import Recording, make_songs
 from deployments.sandbox.viewers import make_ratings, make_tags, make_viewers
@@ -42,6 +43,7 @@ def write_contents(folder: Path, parameters: Mapping[str, int]) -> tuple[tuple[B
     bad += song_files.write_lastfm(folder, seed, songs, spellings, listeners, plays)
     media, refused = media_files.write_audio(folder, seed, songs, parameters["clips"])
     bad += refused
+    write_services(folder, seed, films, songs, spellings, listeners, plays, playlists)
     media |= media_files.write_pictures(
         folder, seed, songs, films, covers=parameters["clips"], posters=parameters["posters"]
     )

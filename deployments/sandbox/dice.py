@@ -18,7 +18,7 @@ BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 class Dice:
     """One stream of chance; streams of different names do not disturb each other."""
 
-    def __init__(self, seed: int, *names: object) -> None:
+    def __init__(self, seed: int | str, *names: object) -> None:
         self.random = Random("/".join(str(part) for part in (seed, *names))).random
 
     def chance(self, probability: float) -> bool:

@@ -85,7 +85,7 @@ def write_tmdb(folder: Path, seed: int, films: Sequence[Film]) -> list[BadRow]:
     """`films_overview_poster.jsonl` and `credits.parquet` in `folder/tmdb`, for the films TMDb covers; one bad line."""
     file = "tmdb/films_overview_poster.jsonl"
     known = sorted((film for film in films if is_known(film)), key=lambda film: film.tmdb or 0)
-    records = [_tmdb_record(Dice(seed, "tmdb", film.movielens), film) for film in known]
+    records = [tmdb_record(seed, film) for film in known]
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     cut = '{"id": 199, "title": "The Film That Was Cut Sh'
     spoiler = Spoiler(place=0.4, text=cut, reason="bad_row", what="a line of JSON cut short")
@@ -100,7 +100,9 @@ def is_known(film: Film) -> bool:
     return film.covered and film.tmdb is not None
 
 
-def _tmdb_record(dice: Dice, film: Film) -> dict[str, Any]:
+def tmdb_record(seed: int, film: Film) -> dict[str, Any]:
+    """What the TMDb files say of a film; the services say the same."""
+    dice = Dice(seed, "tmdb", film.movielens)
     year, month, day = film.released
     mean = min(9.2, max(3.1, dice.bell(6.4 + 1.5 * film.quality, 0.3)))
     record: dict[str, Any] = {

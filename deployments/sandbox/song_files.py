@@ -139,10 +139,10 @@ def write_lastfm(
     plays: Sequence[Play],
 ) -> list[BadRow]:
     """The plays, newest first, and the profiles, in `folder/lastfm`; two plays are bad."""
-    mbids = [_mbids(seed, song) for song in songs]
+    known = [mbids(seed, song) for song in songs]
     lines: list[str] = []
     for play in plays:
-        spelling, (artist, track) = spellings[play.song][play.spelling], mbids[play.song]
+        spelling, (artist, track) = spellings[play.song][play.spelling], known[play.song]
         cells = (listeners[play.listener].id, _iso(play.at), artist, spelling.artist, track, spelling.title)
         lines.append("\t".join(cells) + "\n")
     file = "lastfm/userid-timestamp-artid-artname-traid-traname.tsv"
@@ -163,7 +163,7 @@ def _write_profiles(folder: Path, listeners: Sequence[Listener]) -> None:
     write_lines(folder / "lastfm" / "userid-profile.tsv", [f"{line}\n" for line in (header, *profiles)])
 
 
-def _mbids(seed: int, song: Recording) -> tuple[str, str]:
+def mbids(seed: int, song: Recording) -> tuple[str, str]:
     """MusicBrainz ids of artist and recording, as far as Last.fm knows them."""
     artist = "" if Dice(seed, "no mbid", song.artist.mbid).chance(0.08) else song.artist.mbid
     return artist, "" if Dice(seed, "no mbid", song.mbid).chance(0.28) else song.mbid

@@ -4,7 +4,8 @@
 
 The folder then holds `movielens/`, `tmdb/`, `spotify/`, `mpd/`, `lastfm/`, `audio/` and `images/`, which the connectors
 read like the real data, and `truth.json`, which they do not: which ids are the same film or recording, who likes what,
-which rows are bad and which recordings and pictures are broken.
+which rows are bad and which recordings and pictures are broken. `services/` holds what the sandbox's servers answer
+from (`deployments.sandbox.tables`), with truth tables of its own.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any, cast
 from deployments.sandbox.bad_rows import BadRow
 
 WORLD = "mediateca sandbox world"
-GENERATOR = 2
+GENERATOR = 3
 """Raise it whenever a byte of any file may change for the same parameters: worlds of other versions are replaced."""
 
 TRUTH = "truth.json"

@@ -1,0 +1,75 @@
+"""The sandbox over one world: its servers, and where each of them is reached."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from deployments.sandbox.faults import Faults
+from deployments.sandbox.media_service import MediaService
+from deployments.sandbox.protocol import Service
+from deployments.sandbox.server import Sandbox
+from deployments.sandbox.spotify_service import SpotifyService
+from deployments.sandbox.tables import FOLDER
+from deployments.sandbox.tmdb_service import TmdbService
+
+SERVICES: dict[str, Callable[[Path], Service]] = {
+    "spotify": SpotifyService,
+    "tmdb": TmdbService,
+    "media": MediaService,
+}
+KEY = "sandbox"  # any key will do, but for those that say `invalid`
+
+
+def serve(world: Path, faults: Faults | None = None, *, port: int = 0, log: Path | None = None) -> Sandbox:
+    """Serve a world on the loopback address until `close`.
+
+    Args:
+        world: Folder that `deployments.sandbox.world.generate` or the importer wrote.
+        faults: What goes wrong on purpose; None for nothing.
+        port: Of HTTP; 0 for any that is free.
+        log: File that gets a line of JSON for each request, without secrets.
+
+    Raises:
+        ValueError: The folder is no world, or a table of it is broken.
+        OSError: The port is taken.
+    """
+    if not (world / FOLDER).is_dir():
+        raise ValueError(
+            f"sandbox: '{world}' is no world (no folder '{FOLDER}' inside); make one with `mediateca sandbox world`"
+        )
+    services = {name: make(world) for name, make in SERVICES.items()}
+    return Sandbox(services, faults or Faults(), port=port, log=log)
+
+
+def endpoints(sandbox: Sandbox) -> dict[str, str]:
+    """Where each service is reached, by the name of the environment variable that says so.
+
+    pylast insists on TLS, so Last.fm's is the host and port alone, and its certificate is signed by `SANDBOX_CA_FILE`.
+    """
+    root = sandbox.url
+    return {
+        "SANDBOX_URL": root,
+        "SANDBOX_CA_FILE": str(sandbox.ca_file),
+        "SANDBOX_LASTFM_HOST": sandbox.secure_url.removeprefix("https://"),
+        "SANDBOX_LASTFM_PATH": "/lastfm/2.0/",
+        "SANDBOX_SPOTIFY_API": f"{root}/spotify/v1/",
+        "SANDBOX_SPOTIFY_TOKEN": f"{root}/spotify/accounts/api/token",
+        "SANDBOX_GENIUS_API": f"{root}/genius/api/",
+        "SANDBOX_GENIUS_WEB": f"{root}/genius/web/",
+        "SANDBOX_TMDB_API": f"{root}/tmdb/3",
+        "SANDBOX_YOUTUBE": f"{root}/youtube",
+    }
+
+
+def keys() -> dict[str, str]:
+    """Keys that the sandbox takes, by the names that the connectors read; they are no secrets."""
+    names = "LASTFM_API_KEY SPOTIFY_CLIENT_ID SPOTIFY_CLIENT_SECRET GENIUS_ACCESS_TOKEN TMDB_API_KEY".split()
+    return dict.fromkeys(names, KEY)
+
+
+def told(sandbox: Sandbox, *, exports: bool) -> str:
+    """Endpoints and keys as JSON, or as lines for a shell to read."""
+    said = {**endpoints(sandbox), **keys()}
+    return (
+        "\n".join(f"export {name}={value}" for name, value in said.items()) if exports else json.dumps(said, indent=2)
+    )

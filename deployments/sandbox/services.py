@@ -1,0 +1,113 @@
+"""The tables that the sandbox's servers answer from, made for a whole world at once."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from deployments.sandbox.film_files import is_known
+from deployments.sandbox.films import Film
+from deployments.sandbox.listeners import Listener, Play, Playlist, Spelling
+from deployments.sandbox.service_fans import make_lastfm, make_spotify_playlists, spelled
+from deployments.sandbox.service_films import make_films_rows
+from deployments.sandbox.service_lyrics import make_songs_pages
+from deployments.sandbox.service_music import MusicRows, make_music
+from deployments.sandbox.service_videos import RIGHT, make_trailers, make_videos
+from deployments.sandbox.songs import Recording
+from deployments.sandbox.tables import (
+    FilmTruth,
+    LastfmTrackRow,
+    PictureRow,
+    SongRow,
+    SoundRow,
+    TrackTruth,
+    VideoRow,
+    write_table,
+)
+
+
+def write_services(
+    folder: Path,
+    seed: int,
+    films: Sequence[Film],
+    songs: Sequence[Recording],
+    spellings: Sequence[Sequence[Spelling]],
+    listeners: Sequence[Listener],
+    plays: Sequence[Play],
+    playlists: Sequence[Playlist],
+) -> None:
+    """Write every table of `deployments.sandbox.tables` for these people, films and recordings."""
+    music = make_music(seed, songs)
+    pages, states = make_songs_pages(seed, songs, music)
+    lastfm, fans = make_lastfm(seed, songs, spellings, listeners, plays, music)
+    videos = make_videos(seed, songs)
+    trailers = tuple(make_trailers(seed, films, videos))
+    film_rows, posters = make_films_rows(seed, films, trailers)
+    write_table(folder, "artists", music.artists)
+    write_table(folder, "albums", music.albums.values())
+    write_table(folder, "tracks", music.tracks)
+    write_table(folder, "playlists", make_spotify_playlists(seed, songs, playlists))
+    write_table(folder, "lastfm_tracks", lastfm)
+    write_table(folder, "fans", fans)
+    write_table(folder, "songs", pages)
+    write_table(folder, "videos", videos.videos)
+    write_table(folder, "sounds", _sounds_once(videos.sounds))
+    write_table(folder, "pictures", _pictures_once((*music.pictures, *videos.pictures, *posters)))
+    write_table(folder, "films", film_rows)
+    write_table(folder, "truth_tracks", _true_tracks(songs, music, videos.videos, pages, lastfm, states))
+    write_table(
+        folder,
+        "truth_films",
+        (
+            FilmTruth(
+                movielens=film.movielens,
+                imdb=f"tt{film.imdb}",
+                tmdb=film.tmdb if is_known(film) else None,
+                trailer=trailer,
+            )
+            for film, trailer in zip(films, trailers, strict=True)
+        ),
+    )
+
+
+def _sounds_once(rows: Iterable[SoundRow]) -> Iterable[SoundRow]:
+    return {row.id: row for row in rows}.values()
+
+
+def _pictures_once(rows: Iterable[PictureRow]) -> Iterable[PictureRow]:
+    return {row.id: row for row in rows}.values()
+
+
+def _true_tracks(
+    songs: Sequence[Recording],
+    music: MusicRows,
+    videos: Iterable[VideoRow],
+    pages: Iterable[SongRow],
+    lastfm: Sequence[LastfmTrackRow],
+    states: Sequence[str],
+) -> Iterable[TrackTruth]:
+    """Which rows of the services are which recording: another version of it is another recording, or none."""
+    tracks: list[list[str]] = [[] for _ in songs]
+    clips: list[list[str]] = [[] for _ in songs]
+    texts: list[list[int]] = [[] for _ in songs]
+    for track in music.tracks:
+        if track.kind == "song" and track.recording is not None:
+            tracks[track.recording].append(track.spotify)
+    for video in videos:
+        if video.kind in RIGHT and video.recording is not None:
+            clips[video.recording].append(video.id)
+    for page in pages:
+        if page.kind == "song" and page.recording is not None:
+            texts[page.recording].append(page.id)
+    ways = spelled(lastfm)
+    for place, song in enumerate(songs):
+        yield TrackTruth(
+            recording=place,
+            artist=song.artist.name,
+            title=song.title,
+            isrc=music.isrcs[place],
+            duration_ms=song.duration_ms,
+            spotify=tuple(tracks[place]),
+            youtube=tuple(clips[place]),
+            genius=tuple(texts[place]),
+            lastfm=ways.get(place, ()),
+            lyrics=states[place],
+        )
