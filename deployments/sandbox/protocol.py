@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ class Answer:
     status: int = 200
     payload: Any = None
     body: bytes | None = None
+    render: Callable[[Any], bytes] | None = None  # how the payload is written, if not as JSON
     kind: str = "application/json; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -50,6 +51,8 @@ class Answer:
         """The bytes to send."""
         if self.body is not None:
             return self.body
+        if self.render is not None:
+            return self.render(self.payload)
         return json.dumps(self.payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployments.sandbox.faults import Faults
+from deployments.sandbox.lastfm_service import LastfmService
 from deployments.sandbox.media_service import MediaService
 from deployments.sandbox.protocol import Service
 from deployments.sandbox.server import Sandbox
@@ -13,6 +14,7 @@ from deployments.sandbox.tables import FOLDER
 from deployments.sandbox.tmdb_service import TmdbService
 
 SERVICES: dict[str, Callable[[Path], Service]] = {
+    "lastfm": LastfmService,
     "spotify": SpotifyService,
     "tmdb": TmdbService,
     "media": MediaService,
