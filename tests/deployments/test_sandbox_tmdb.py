@@ -32,13 +32,7 @@ def test_find_by_imdb_id_finds_the_film_wherever_tmdb_says_nothing_wrong(running
         assert found == ([true.tmdb] if right else [])
 
 
-<<<<<<< HEAD
 def test_search_finds_remakes_and_the_year_tells_them_apart(running: Sandbox, small_world: Path) -> None:
-=======
-def test_search_finds_remakes_beside_the_film_and_the_year_tells_them_apart(
-    running: Sandbox, small_world: Path
-) -> None:
->>>>>>> 77fb6ff (Sandbox: Last.fm in XML and JSON, asked by pylast over TLS)
     rows = read_table(small_world, "films", FilmRow)
     remake = next(row for row in rows if row.kind == "remake")
     film = next(row for row in rows if row.kind == "film" and row.title == remake.title)
