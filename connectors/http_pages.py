@@ -14,6 +14,9 @@ _SIGNS: dict[str, tuple[str, ...]] = {
     "a bot wall": ("px-captcha", "captcha-delivery.com", "incapsula", "imperva", "perimeterx", "akamai reference"),
     "a refusal": ("access denied", "access to this page has been denied", "you have been blocked", "request blocked"),
 }
+# Only in answers themselves. YouTube's pages show no words at all before their scripts run, Genius' pages of
+# instrumentals show few, and both speak of captchas in their scripts.
+_ANSWERS = (b"lyricsplaceholder__", b"data-lyrics-container", b"lyrics__container", b"ytinitialdata", b"ytcfg.set")
 _FEW_WORDS = 4_000  # characters that a reader sees; a page with an article, lyrics or a list has more
 _CONSENT_HOSTS = ("consent.youtube.com", "consent.google.com")
 _UNSEEN = re.compile(rb"(?is)<(script|style|noscript|template|svg)\b.*?(</\1\s*>|\Z)|<!--.*?-->|<[^>]*>")
@@ -44,7 +47,10 @@ def block_of(url: str, headers: Mapping[str, str], body: bytes) -> str | None:
         return "unusual traffic"
     if not is_html(said.get("content-type", ""), body):
         return None
-    text = body[:400_000].lower()
+    text = body.lower()
+    if any(mark in text for mark in _ANSWERS):
+        return None
+    text = text[:400_000]
     for name, signs in _SIGNS.items():
         if any(sign.encode() in text for sign in signs):
             return name if _seen(body) < _FEW_WORDS else None

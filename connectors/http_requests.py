@@ -102,7 +102,8 @@ class PolicyAdapter(HTTPAdapter):
         if settings.proxy:
             proxies = {"http": settings.proxy, "https": settings.proxy}
         try:
-            return super().send(request, stream=True, timeout=settings.timeout_s, proxies=proxies)
+            # Not None: yt-dlp, once imported, puts its own `select_proxy` in requests, and that one wants a mapping.
+            return super().send(request, stream=True, timeout=settings.timeout_s, proxies=proxies or {})
         except (requests.RequestException, Urllib3Error, OSError, ValueError) as exc:
             fault = exc
         # Outside of the handler: an error raised in it would carry the library's, whose text holds the whole URL.

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from connectors.matching import match_key
+from connectors.tmdb_answers import trailer_of
 from storage.hashing import entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
@@ -29,7 +30,7 @@ from tasks.readers import (
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "3"
+VERSION = "4"
 Bodies = Mapping[str, Mapping[str, Any]]  # raw entity -> payload
 Row = dict[str, Any]
 
@@ -76,10 +77,11 @@ def from_movielens(source_id: str, bodies: Bodies) -> Row:
 
 
 def from_tmdb(source_id: str, bodies: Bodies) -> Row:
-    """A TMDb film: the API's form or the Kaggle table's, with credits where there are any."""
+    """A TMDb film: the API's form or the Kaggle table's, with credits where there are any, beside it or within."""
     film = bodies["film"]
-    people = _credits(bodies.get("credits", {}))
-    imdb = as_imdb(film.get("imdb_id"))
+    people = _credits(bodies.get("credits") or _object(film.get("credits")))
+    imdb = as_imdb(film.get("imdb_id") or _object(film.get("external_ids")).get("imdb_id"))
+    trailer = trailer_of(film)  # no id of the film, but one by which its sound is found
     numbers = {
         name: as_positive(film.get(name)) for name in ("budget", "revenue", "popularity", "vote_average", "vote_count")
     }
@@ -96,7 +98,7 @@ def from_tmdb(source_id: str, bodies: Bodies) -> Row:
         "overview": as_text(film.get("overview")),
         "keywords": _names(film.get("keywords")),
         "attributes": {k: v for k, v in numbers.items() if v is not None},
-        "ids": [f"tmdb:{source_id}"] + ([f"imdb:{imdb}"] if imdb else []),
+        "ids": [f"tmdb:{source_id}"] + ([f"imdb:{imdb}"] if imdb else []) + ([f"youtube:{trailer}"] if trailer else []),
     }
 
 
@@ -149,7 +151,10 @@ def from_lastfm(source_id: str, bodies: Bodies) -> Row:
 
 NAMESPACES = {
     "movielens": "movielens",
+    "tmdb": "tmdb",
     "tmdb_files": "tmdb",
+    "youtube": "youtube",
+    "genius": "genius",
     "spotify_tracks": "spotify",
     "mpd": "spotify",
     "lastfm_1k": "lastfm",
@@ -177,6 +182,7 @@ def is_of_source(entity_id_: str, source: str, source_id: str) -> bool:
 # Raw entities that describe an item: the one that must be there, then those that add to it.
 DESCRIBING: dict[str, tuple[str, ...]] = {
     "movielens": ("movie", "link"),
+    "tmdb": ("film",),
     "tmdb_files": ("film", "credits"),
     "spotify_tracks": ("track",),
     "mpd": ("track",),
@@ -189,6 +195,7 @@ DESCRIBING: dict[str, tuple[str, ...]] = {
 DESCRIPTIONS = frozenset(name for names in DESCRIBING.values() for name in names)
 _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
     "movielens": from_movielens,
+    "tmdb": from_tmdb,
     "tmdb_files": from_tmdb,
     "spotify_tracks": from_spotify_table,
     "mpd": from_mpd,
@@ -281,6 +288,10 @@ def _credits(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """One list of people with jobs; the Kaggle form keeps `cast` and `crew` apart and counts billing in `order`."""
     cast = [{**p, "job": "Actor", "cast_order": p.get("order")} for p in _people(body.get("cast"))]
     return [*_people(body.get("credits")), *cast, *_people(body.get("crew"))]
+
+
+def _object(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
 
 
 def _people(found: Any) -> list[dict[str, Any]]:

@@ -125,6 +125,24 @@ def test_a_film_of_the_api_has_the_names_of_its_genres_and_no_zeros() -> None:
     assert (row["ids"], row["keywords"]) == (["tmdb:5", "imdb:tt0113101"], ["hotel"])
 
 
+def test_a_film_asked_for_in_one_call_has_its_people_and_the_id_of_its_trailer() -> None:
+    film = {
+        "id": 7, "title": "The Long Tide", "release_date": "1987-05-02", "runtime": 101, "imdb_id": None,
+        "genres": [{"id": 18, "name": "Drama"}], "external_ids": {"imdb_id": "tt0000001"},
+        "keywords": {"keywords": [{"id": 1, "name": "sea"}]},
+        "credits": {
+            "cast": [{"name": "Second", "order": 1}, {"name": "First", "order": 0}],
+            "crew": [{"name": "Dora", "job": "Director"}, {"name": "Ed", "job": "Editor"}],
+        },
+        "videos": {"results": [{"site": "YouTube", "type": "Trailer", "key": "ddddddddddd", "official": True}]},
+    }  # fmt: skip
+    row = said("tmdb", "7", film=film)
+    assert (row["creators"], row["actors"]) == (["Dora"], ["First", "Second"])
+    assert row["ids"] == ["tmdb:7", "imdb:tt0000001", "youtube:ddddddddddd"]
+    assert (row["genres"], row["keywords"]) == (["drama"], ["sea"])
+    assert row["entity_id"] == entity_id("tmdb", "7")  # the same film as in the files
+
+
 CREDITS = [
     {"name": "Third", "job": "Actor", "cast_order": 2},
     {"name": "First", "job": "Actor", "cast_order": 0},

@@ -1,0 +1,186 @@
+"""Films of TMDb: found by their IMDb id or by name, with credits, keywords, videos and posters."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from connectors.base import Page, Record, Request, Wanted
+from connectors.candidates import Candidate
+from connectors.errors import AuthError, NotFound, SchemaDrift
+from connectors.http import Policy, PolicySettings
+from connectors.live import settled
+from connectors.tmdb_answers import error_of, poster_of
+from connectors.tmdb_models import Configuration, Film, Found, Search
+
+APPENDED = "credits,keywords,videos,external_ids"
+_JWT = re.compile(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$")
+
+
+class TmdbSettings(BaseModel):
+    """Where TMDb is, and who asks; `api_key` is a v3 key or a v4 read token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_key: SecretStr | None = Field(
+        default_factory=lambda: SecretStr(key) if (key := os.environ.get("TMDB_API_KEY")) else None
+    )
+    api_root: str = "https://api.themoviedb.org/3/"
+    language: str = "en-US"
+    # "somewhere in the 40 requests per second range" (developer.themoviedb.org/docs/rate-limiting, 2026-11).
+    policy: PolicySettings = PolicySettings(requests_per_second=20.0, hosts=("image.tmdb.org",))
+
+
+def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> "Tmdb":
+    """TMDb with these settings; without a policy it makes its own."""
+    return Tmdb(*settled(TmdbSettings, policy, settings))
+
+
+class Tmdb:
+    """Entities: `find` (key: an IMDb id), `search` (key: title and year), `film` (key: the id), `configuration`."""
+
+    name: ClassVar[str] = "tmdb"
+    entities: ClassVar[frozenset[str]] = frozenset({"find", "search", "film", "configuration"})
+    models: ClassVar[Mapping[str, type[BaseModel]]] = {
+        "find": Found,
+        "search": Search,
+        "film": Film,
+        "configuration": Configuration,
+    }
+
+    def __init__(self, settings: TmdbSettings, policy: Policy | None = None) -> None:
+        self._settings = settings
+        self._key = settings.api_key.get_secret_value() if settings.api_key else ""
+        self._policy = policy or Policy(self.name, settings.policy, secrets=[self._key] if self._key else [])
+        self._configuration: Mapping[str, Any] | None = None  # asked for once, when the first poster is wanted
+
+    def questions(self, wanted: Wanted) -> tuple[Request, ...]:
+        """The exact id first: TMDb's own, then IMDb's; else title and year, then the title alone."""
+        if known := wanted.ids.get("tmdb"):
+            return (Request(entity="film", key=known),)
+        exact = [Request(entity="find", key=wanted.ids["imdb"])] if wanted.ids.get("imdb") else []
+        title = " ".join(wanted.title.split())
+        named = [search_request(title, wanted.year)] if title else []
+        if title and wanted.year:
+            named.append(search_request(title))
+        return (*exact, *named)
+
+    def lookup(self, request: Request) -> Record:
+        """The answer as received.
+
+        Raises:
+            ConnectorError: As `LiveConnector.lookup`.
+            ValueError: TMDb is not asked for such an entity.
+        """
+        path, params = self._question(request)
+        if not self._key:
+            raise AuthError("tmdb: no key; set TMDB_API_KEY", source=self.name)
+        headers = {"Authorization": f"Bearer {self._key}"} if _JWT.match(self._key) else {}
+        if not headers:
+            params["api_key"] = self._key
+        status, body, url = self._policy.get_json(self._settings.api_root + path, params=params, headers=headers)
+        if error := error_of(status, body, url):
+            raise error
+        if not isinstance(body, Mapping):
+            raise SchemaDrift("tmdb: the answer is no object", source=self.name, url=url, status=status)
+        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=datetime.now(UTC))
+
+    def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
+        """The films of an answer, in TMDb's order.
+
+        Raises:
+            SchemaDrift: The answer has no list of films.
+        """
+        if entity == "film":
+            films: Any = [payload]
+        else:
+            films = payload.get("movie_results" if entity == "find" else "results")
+        if not isinstance(films, list):
+            raise SchemaDrift(f"tmdb: an answer to '{entity}' without films", source=self.name)
+        return [candidate for film in films if (candidate := _candidate(film))]
+
+    def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
+        """The film that an answer of `find` names.
+
+        Raises:
+            NotFound: It names none.
+            ValueError: No other entity is found by way of an answer.
+        """
+        if entity != "film":
+            raise ValueError(f"tmdb: '{entity}' is not asked for by way of another answer")
+        found = self.candidates("find", payload)
+        if not found:
+            raise NotFound("tmdb: no film has this id", source=self.name)
+        return Request(entity="film", key=found[0].id)
+
+    def fetch_picture(self, payload: Mapping[str, Any], folder: Path) -> Path:
+        """The poster of a `film` answer as a file in `folder`, as TMDb scaled it.
+
+        Raises:
+            ConnectorError: `NotFound` where the film has none, and as `Policy.download`.
+        """
+        if not payload.get("poster_path"):
+            raise NotFound("tmdb: the film has no poster", source=self.name)
+        if self._configuration is None:
+            self._configuration = self.lookup(Request(entity="configuration", key="configuration")).payload
+        url = poster_of(payload, self._configuration) or ""
+        path = folder / Path(payload["poster_path"]).name
+        self._policy.download(url, path)
+        return path
+
+    def pages(self, entity: str, *, keys: Sequence[Any] | None = None, cursor: str | None = None) -> Iterator[Page]:
+        """Nothing: TMDb is asked one question at a time."""
+        raise ValueError(f"tmdb: '{entity}' has no pages; ask with `lookup`")
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._policy.close()
+
+    def _question(self, request: Request) -> tuple[str, dict[str, str]]:
+        spoken = {"language": self._settings.language}
+        match request.entity:
+            case "find":
+                return f"find/{quote(request.key, safe='')}", {"external_source": "imdb_id", **spoken}
+            case "film":
+                # Trailers are often marked with the language they are in, or with none.
+                videos = {"include_video_language": f"{self._settings.language[:2]},null"}
+                return f"movie/{quote(request.key, safe='')}", {"append_to_response": APPENDED, **videos, **spoken}
+            case "search":
+                return "search/movie", {"include_adult": "false", **spoken, **request.params}
+            case "configuration":
+                return "configuration", {}
+            case other:
+                known = ", ".join(sorted(self.entities))
+                raise ValueError(f"tmdb: unknown entity '{other}'; known: {known}")
+
+
+def search_request(title: str, year: int | None = None) -> Request:
+    """The question for a film by name.
+
+    >>> search_request("Heat", 1995).key
+    'Heat (1995)'
+    """
+    dated = {"primary_release_year": str(year)} if year else {}
+    return Request(entity="search", key=f"{title} ({year})" if year else title, params={"query": title, **dated})
+
+
+def _candidate(film: Mapping[str, Any]) -> Candidate | None:
+    if not film.get("id") or not film.get("title"):
+        return None
+    crew = (film.get("credits") or {}).get("crew") or []
+    runtime, date = film.get("runtime"), film.get("release_date") or ""
+    return Candidate(
+        id=str(film["id"]),
+        title=film["title"],
+        artists=tuple(dict.fromkeys(person["name"] for person in crew if person.get("job") == "Director")),
+        year=int(date[:4]) if re.match(r"\d{4}", date) else None,
+        duration_ms=runtime * 60_000 if runtime else None,
+        kind="movie",
+        views=film.get("vote_count"),
+        url=film.get("poster_path"),
+    )
