@@ -29,7 +29,10 @@ class Live:
     details: tuple[str, ...] = ()  # what is asked of an entity that an item was linked to
 
 
-LIVE: dict[str, Live] = {}
+LIVE: dict[str, Live] = {
+    "lastfm": Live(made_by="connectors.lastfm:connect", details=("track_info", "track_tags")),
+    "spotify": Live(made_by="connectors.spotify:connect", details=("track",)),
+}
 """Sources that are asked over the network."""
 
 

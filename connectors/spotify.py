@@ -1,0 +1,367 @@
+"""Spotify's Web API through spotipy: search, tracks, albums, artists and playlists, without a user's login."""
+
+# Annotations stay text: spotipy and pyarrow are imported at their first use.
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
+from connectors.candidates import Candidate
+from connectors.errors import (
+    AuthError,
+    NotFound,
+    PermanentError,
+    SchemaDrift,
+)
+from connectors.http import Policy, PolicySettings
+from connectors.spotify_answers import (
+    ANSWERS,
+    Payload,
+    candidate_of,
+    cover_of,
+    id_of,
+    is_of_limit,
+    judge,
+    objects_of,
+    plain_isrc,
+    rows_of,
+    time_of,
+    track_of,
+    words_of,
+)
+from storage.lazy import pa
+from storage.reasons import Reason
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from connectors.base import LiveConnector
+
+LIMITS = (50, 20, 10, 5, 1)
+"""Page sizes to fall back on. In August 2026 apps in development mode had a search of 11 refused, of 10 accepted."""
+BATCHES = {"track": 50, "artist": 50, "album": 20}  # ids per call (Web API reference, 2026-11)
+LONGEST_QUERY = 250  # characters; a longer `q` is refused with 400
+
+_ID = re.compile("[0-9A-Za-z]{1,64}")
+_KEY = re.compile(f"({_ID.pattern})(?:/([0-9]{{1,7}}))?")  # an id, for rows with their offset
+_GUESTS = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]", re.IGNORECASE)
+
+
+class SpotifySettings(BaseSettings):
+    """How Spotify is asked; what is not given comes from the environment, as SPOTIFY_CLIENT_ID."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPOTIFY_", frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    endpoint: str = "https://api.spotify.com/v1/"
+    token_url: str = "https://accounts.spotify.com/api/token"
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+    market: str | None = Field(default=None, pattern="^[A-Z]{2}$")  # ISO 3166-1; None: as in no country
+    search_limit: int = Field(default=10, ge=1, le=50)  # candidates per search
+    playlist_limit: int = Field(default=50, ge=1, le=50)  # rows per page of a playlist after its first
+    batch: bool = True  # ask for many ids at once where the app may
+    policy: PolicySettings = PolicySettings(
+        # Spotify counts over 30 seconds and does not say how much is allowed; 3 per second is a guess that was never
+        # answered with 429 in the recordings.
+        requests_per_second=3,
+        hosts=("i.scdn.co", ".scdn.co", ".spotifycdn.com"),
+    )
+
+
+__all__ = ["BATCHES", "LIMITS", "Spotify", "SpotifySettings", "connect", "cover_of"]
+
+
+def connect(*, policy: Policy | None = None, **settings: Any) -> LiveConnector:
+    """Spotify as the settings say.
+
+    Raises:
+        ValueError: A setting is unknown or out of range.
+    """
+    return Spotify(SpotifySettings(**settings), policy)
+
+
+class Spotify:
+    """Answers of the Web API.
+
+    `lookup` knows `search` (the key is the query), `track`, `album`, `artist`, `playlist` with its first rows (the key
+    is the id), and `playlist_rows` (the key is `id/offset`). `pages` reads `track`, `album` and `artist` by ids,
+    many at once where the app may, and `playlist` by pages: events of kind `playlist` with the tracks they name.
+    """
+
+    name: ClassVar[str] = "spotify"
+    entities: ClassVar[frozenset[str]] = frozenset(ANSWERS)
+    models: ClassVar[Mapping[str, type[BaseModel]]] = ANSWERS
+
+    def __init__(self, settings: SpotifySettings, policy: Policy | None = None) -> None:
+        """Nothing is asked, and no key is needed, before the first look-up."""
+        self.settings = settings
+        secrets = [s.get_secret_value() for s in (settings.client_id, settings.client_secret) if s]
+        self.policy = policy or Policy(self.name, settings.policy, secrets=secrets, judge=judge)
+        self._endpoint = settings.endpoint.rstrip("/") + "/"
+        self._spotipy: Any = None
+        self._token: Any = None
+        self._closed_batches: set[str] = set()  # entities whose batch endpoint refused this app
+        self._limits = {"search": settings.search_limit, "playlist": settings.playlist_limit}
+
+    def questions(self, wanted: Wanted) -> tuple[Request, ...]:
+        """Its id, its ISRC, then a search with field filters and one in free text."""
+        asked: list[Request] = []
+        if known := wanted.ids.get("spotify"):
+            asked.append(Request(entity="track", key=known))
+        if isrc := plain_isrc(wanted.isrc):
+            asked.append(Request(entity="search", key=f"isrc:{isrc}"))
+        title = words_of(_GUESTS.sub("", wanted.title) or wanted.title)
+        if title and wanted.creators and (artist := words_of(wanted.creators[0])):
+            asked.append(Request(entity="search", key=f"track:{title} artist:{artist}"[:LONGEST_QUERY]))
+            asked.append(Request(entity="search", key=f"{artist} {title}"[:LONGEST_QUERY]))
+        return tuple(asked)
+
+    def lookup(self, request: Request) -> Record:
+        """The answer as received; see `LiveConnector`."""
+        if request.entity not in self.entities:
+            raise ValueError(f"spotify: unknown entity '{request.entity}'; known: {', '.join(sorted(self.entities))}")
+        if request.entity == "search":
+            return self._search(request)
+        found = _KEY.fullmatch(request.key)
+        if not found or (found[2] is not None) != (request.entity == "playlist_rows"):
+            # Else spotipy would ask for whatever a URL of this form names.
+            raise NotFound(f"spotify: '{request.key[:80]}' is no id of Spotify's", source=self.name)
+        if request.entity == "playlist_rows":
+            return self._playlist_rows(found[1], int(found[2]))
+        if request.entity == "playlist":
+            body = self._ask(lambda client: client.playlist(request.key, market=self.settings.market))
+            return self._record("playlist", request.key, body, f"playlists/{request.key}")
+        return self._one(request.entity, request.key)
+
+    def candidates(self, entity: str, payload: Payload) -> list[Candidate]:
+        """Tracks of a search, or the track itself; entries without id or name are left out.
+
+        Raises:
+            SchemaDrift: A search's answer has no list of tracks.
+        """
+        if entity == "track":
+            found = [payload]
+        elif entity == "search":
+            tracks = payload.get("tracks")
+            if not isinstance(tracks, Mapping) or not isinstance(tracks.get("items"), list):
+                raise SchemaDrift("spotify: a search's answer has no 'tracks.items'", source=self.name)
+            found = objects_of(tracks["items"])
+        else:
+            found = []
+        return [candidate_of(track) for track in found if id_of(track) and track.get("name")]
+
+    def pages(self, entity: str, *, keys: Sequence[str] | None = None, cursor: str | None = None) -> Iterator[Page]:
+        """Pages of the entities with these ids, from `cursor` on; an id that is not there is a reject.
+
+        Raises:
+            ValueError: `entity` cannot be read by pages.
+        """
+        if entity == "playlist":
+            return self._playlists(keys or (), cursor)
+        if entity in BATCHES:
+            return self._many(entity, keys or (), int(cursor or 0))
+        raise ValueError(f"spotify: '{entity}' has no pages; known: {', '.join(sorted(BATCHES))}, playlist")
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.policy.close()
+
+    # --- one answer
+
+    def _search(self, request: Request) -> Record:
+        kind = request.params.get("type", "track")
+
+        def ask(client: Any, limit: int) -> Any:
+            return client.search(q=request.key, limit=limit, type=kind, market=self.settings.market)
+
+        body, limit = self._ask_adapting("search", ask)
+        return self._record("search", request.key, body, "search", q=request.key, limit=limit, type=kind)
+
+    def _one(self, entity: str, id_: str) -> Record:
+        market = {"market": self.settings.market} if self.settings.market and entity != "artist" else {}
+        body = self._ask(lambda client: getattr(client, entity)(id_, **market))
+        return self._record(entity, id_, body, f"{entity}s/{id_}", **market)
+
+    def _playlist_rows(self, id_: str, offset: int) -> Record:
+        def ask(client: Any, limit: int) -> Any:
+            return client.playlist_items(
+                id_, limit=limit, offset=offset, market=self.settings.market, additional_types=("track",)
+            )
+
+        body, limit = self._ask_adapting("playlist", ask)
+        path = f"playlists/{id_}/items"
+        return self._record("playlist_rows", f"{id_}/{offset}", body, path, offset=offset, limit=limit)
+
+    # --- many answers
+
+    def _many(self, entity: str, ids: Sequence[str], start: int) -> Iterator[Page]:
+        while start < len(ids):
+            end = min(start + BATCHES[entity], len(ids))
+            found = self._batch(entity, ids[start:end])
+            if found is None:  # one by one, a page each: an answer that was paid for is handed on at once
+                end = start + 1
+                found = self._if_there(Request(entity=entity, key=ids[start]))
+            missing = tuple(map(_missing, sorted({*ids[start:end]} - {record.source_id for record in found})))
+            yield Page(records=tuple(found), rejects=missing, cursor=str(end) if end < len(ids) else None)
+            start = end
+
+    def _batch(self, entity: str, ids: Sequence[str]) -> list[Record] | None:
+        """The entities with these ids in one answer; None where this app may not ask so."""
+        if not self.settings.batch or entity in self._closed_batches:
+            return None
+        ids = [id_ for id_ in ids if _ID.fullmatch(id_)]
+        market = {"market": self.settings.market} if self.settings.market and entity != "artist" else {}
+        try:
+            body = self._ask(lambda client: getattr(client, f"{entity}s")(ids, **market)) if ids else {}
+        except PermanentError as exc:
+            if exc.status not in (403, 404, 410):
+                raise
+            # Closed to apps in development mode since February 2026, while the single endpoint answers.
+            self._closed_batches.add(entity)
+            return None
+        found = objects_of(body.get(f"{entity}s"))  # null for an id that is not there
+        return [
+            self._record(entity, said["id"], said, f"{entity}s", ids=",".join(ids))
+            for said in found
+            if said.get("id") in ids
+        ]
+
+    def _if_there(self, request: Request) -> list[Record]:
+        try:
+            return [self.lookup(request)]
+        except NotFound:
+            return []
+
+    def _playlists(self, ids: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        """The cursor is `index in ids/offset in that playlist`."""
+        index, offset = map(int, (cursor or "0/0").split("/"))
+        while index < len(ids):
+            more_of = Request(entity="playlist_rows", key=f"{ids[index]}/{offset}")
+            found = self._if_there(more_of if offset else Request(entity="playlist", key=ids[index]))
+            rows = rows_of(found[0].payload) if found else {}
+            events, tracks = self._rows(ids[index], offset, rows, found)
+            more = bool(rows.get("next")) and bool(rows.get("items"))
+            missing = () if found or offset else (_missing(ids[index]),)
+            index, offset = (index, offset + len(rows["items"])) if more else (index + 1, 0)
+            yield Page(
+                records=(*found, *tracks),
+                events=events,
+                rejects=missing,
+                cursor=f"{index}/{offset}" if index < len(ids) else None,
+            )
+
+    def _rows(self, id_: str, offset: int, rows: Payload, page: Sequence[Record]) -> tuple[pa.Table, list[Record]]:
+        """Events and tracks of a playlist's page, without local files, episodes and what was removed."""
+        events: list[dict[str, Any]] = []
+        tracks: dict[str, Record] = {}
+        for position, row in enumerate(rows.get("items") or (), start=offset):
+            track = track_of(row)
+            if track is None:
+                continue
+            item = track["id"]
+            events.append(
+                {
+                    "user": id_,
+                    "item": item,
+                    "kind": "playlist",
+                    "at": time_of(row.get("added_at")),
+                    "position": position,
+                    "line": position + 1,
+                }
+            )
+            said = page[0]
+            tracks.setdefault(
+                item, Record(entity="track", source_id=item, payload=track, url=said.url, fetched_at=said.fetched_at)
+            )
+        return pa.Table.from_pylist(events, schema=event_schema()), list(tracks.values())
+
+    # --- asking
+
+    def _record(self, entity: str, key: str, body: Payload, path: str, **query: Any) -> Record:
+        url = f"{self._endpoint}{path}{'?' if query else ''}{urlencode(query)}"
+        return Record(
+            entity=entity, source_id=key, payload=body, url=self.policy.redact(url), fetched_at=datetime.now(UTC)
+        )
+
+    def _ask_adapting(self, what: str, call: Callable[..., Any]) -> tuple[Payload, int]:
+        """The answer with the largest page that is allowed, and that page's size; the size is remembered."""
+        while True:
+            limit = self._limits[what]
+            try:
+                return self._ask(partial(call, limit=limit)), limit
+            except PermanentError as exc:
+                smaller = next((size for size in LIMITS if size < limit), None)
+                if smaller is None or not is_of_limit(exc):
+                    raise
+                self._limits[what] = smaller
+
+    def _ask(self, call: Callable[[Any], Any]) -> Payload:
+        client = self._client()
+        try:
+            body = self._told(call, client)
+        except AuthError as exc:
+            if exc.status != 401 or not exc.url.startswith(self._endpoint):
+                raise
+            self._token.save_token_to_cache(None)  # it expired before its time: once more with a new one
+            body = self._told(call, client)
+        if not isinstance(body, Mapping):
+            raise SchemaDrift(f"spotify: the answer is a {type(body).__name__}, not an object", source=self.name)
+        return body
+
+    def _told(self, call: Callable[[Any], Any], client: Any) -> Any:
+        try:
+            return call(client)
+        except (KeyError, TypeError) as exc:  # spotipy reads `access_token` and `expires_in` without looking
+            raise SchemaDrift(
+                f"spotify: the token's answer lacks what spotipy reads ({exc})", source=self.name
+            ) from exc
+
+    def _client(self) -> Any:
+        """The client with our session, its own retries off, and its token in memory.
+
+        By default spotipy writes the token to `.cache` in the current folder.
+        """
+        if self._spotipy is not None:
+            return self._spotipy
+        if not (self.settings.client_id and self.settings.client_secret):
+            raise AuthError(
+                "spotify: no key; set SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET (an app of your own on "
+                "developer.spotify.com)",
+                source=self.name,
+            )
+        from spotipy import Spotify as Client
+        from spotipy.cache_handler import MemoryCacheHandler
+        from spotipy.oauth2 import SpotifyClientCredentials
+
+        # At DEBUG it logs the headers, at ERROR what we raise.
+        logging.getLogger("spotipy").setLevel(logging.CRITICAL)
+        session = self.policy.session()
+        self._token = MemoryCacheHandler()
+        timeout_s: Any = self.settings.policy.timeout_s  # typed as int there; goes to requests as it is
+        auth = SpotifyClientCredentials(
+            client_id=self.settings.client_id.get_secret_value(),
+            client_secret=self.settings.client_secret.get_secret_value(),
+            requests_session=session,
+            requests_timeout=timeout_s,
+            cache_handler=self._token,
+        )
+        setattr(auth, "OAUTH_TOKEN_URL", self.settings.token_url)  # noqa: B010 # typed as one literal
+        client = Client(auth_manager=auth, requests_session=session, requests_timeout=timeout_s, retries=0)
+        client.prefix = self._endpoint
+        self._spotipy = client
+        return client
+
+
+def _missing(id_: str) -> Reject:
+    return Reject(file=id_, line=0, reason=Reason.NOT_FOUND, detail="Spotify has nothing with this id", text="")
