@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr
@@ -346,9 +346,9 @@ class Spotify:
 
         # At DEBUG it logs the headers, at ERROR what we raise.
         logging.getLogger("spotipy").setLevel(logging.CRITICAL)
-        session = self.policy.session()
         self._token = MemoryCacheHandler()
-        timeout_s: Any = self.settings.policy.timeout_s  # typed as int there; goes to requests as it is
+        # Typed as a bool and an int there; taken as they are.
+        session, timeout_s = cast("Any", self.policy.session()), cast("Any", self.settings.policy.timeout_s)
         auth = SpotifyClientCredentials(
             client_id=self.settings.client_id.get_secret_value(),
             client_secret=self.settings.client_secret.get_secret_value(),

@@ -13,6 +13,7 @@ from storage.hashing import digest_of
 from storage.lazy import pa
 from storage.schemas import table_of
 from storage.store import Store
+from tasks.entities_live import profile_of
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
@@ -127,7 +128,7 @@ def describe_users(rows: pa.Table, store: Store) -> pa.Table:
     """One row per user; what the profile leaves empty is null."""
 
     def one(row: Row) -> Row:
-        said = json.loads(row["body"]) if row["body"] else {}
+        said = profile_of(json.loads(row["body"])) if row["body"] else {}
         age = re.fullmatch("0*([1-9][0-9]{0,2})", str(said.get("age") or "").strip())
         return {
             "source": row["source"],
