@@ -19,6 +19,7 @@ from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
 from connectors.errors import AuthError, BlockedPage, ConnectorError, NotFound, TransientError
 from connectors.http import Policy, PolicySettings
+from connectors.live import settled
 from connectors.lastfm_answers import (
     ANSWERS,
     Payload,
@@ -70,13 +71,13 @@ class LastfmSettings(BaseSettings):
     policy: PolicySettings = PolicySettings(requests_per_second=5, hosts=("lastfm.freetls.fastly.net",))
 
 
-def connect(*, policy: Policy | None = None, **settings: Any) -> LiveConnector:
+def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> LiveConnector:
     """Last.fm as the settings say.
 
     Raises:
         ValueError: A setting is unknown or out of range.
     """
-    return Lastfm(LastfmSettings(**settings), policy)
+    return Lastfm(*settled(LastfmSettings, policy, settings))
 
 
 class Lastfm:

@@ -23,6 +23,7 @@ from connectors.errors import (
     SchemaDrift,
 )
 from connectors.http import Policy, PolicySettings
+from connectors.live import settled
 from connectors.spotify_answers import (
     ANSWERS,
     Payload,
@@ -82,13 +83,13 @@ class SpotifySettings(BaseSettings):
 __all__ = ["BATCHES", "LIMITS", "Spotify", "SpotifySettings", "connect", "cover_of"]
 
 
-def connect(*, policy: Policy | None = None, **settings: Any) -> LiveConnector:
+def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> LiveConnector:
     """Spotify as the settings say.
 
     Raises:
         ValueError: A setting is unknown or out of range.
     """
-    return Spotify(SpotifySettings(**settings), policy)
+    return Spotify(*settled(SpotifySettings, policy, settings))
 
 
 class Spotify:
@@ -357,6 +358,7 @@ class Spotify:
             cache_handler=self._token,
         )
         setattr(auth, "OAUTH_TOKEN_URL", self.settings.token_url)  # noqa: B010 # typed as one literal
+        session.trust_env = False  # a proxy is a setting of the policy
         client = Client(auth_manager=auth, requests_session=session, requests_timeout=timeout_s, retries=0)
         client.prefix = self._endpoint
         self._spotipy = client
