@@ -19,7 +19,6 @@ from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
 from connectors.errors import AuthError, BlockedPage, ConnectorError, NotFound, TransientError
 from connectors.http import Policy, PolicySettings
-from connectors.live import settled
 from connectors.lastfm_answers import (
     ANSWERS,
     Payload,
@@ -35,6 +34,7 @@ from connectors.lastfm_answers import (
     object_of,
     track_path,
 )
+from connectors.live import settled
 from storage.lazy import pa
 from storage.reasons import Reason
 
