@@ -123,10 +123,11 @@ class Genius:
         if entity != "page":
             raise ValueError(f"genius: '{entity}' is not asked for by way of another answer")
         said = payload.get("response", payload)
-        url = said.get("song", said).get("url")
-        if not url:
-            raise SchemaDrift("genius: a song without `url`", source=self.name)
-        return page_request(url)
+        song = said.get("song", said)
+        place = song.get("path") or str(song.get("url") or "").removeprefix(self._settings.web_root)
+        if not place:
+            raise SchemaDrift("genius: a song without `path` and `url`", source=self.name)
+        return page_request(place)
 
     def pages(self, entity: str, *, keys: Sequence[Any] | None = None, cursor: str | None = None) -> Iterator[Page]:
         """Nothing: Genius is asked one question at a time."""

@@ -33,7 +33,8 @@ _LAYOUTS = (
         re.compile(r"<(\w+)\b[^<>]*\bdata-lyrics-container\s*=\s*[\"']?true[^<>]*>", re.IGNORECASE),
         '[data-lyrics-container="true"]',
     ),
-    (re.compile(_CLASS.format("Lyrics__Container")), '[class*="Lyrics__Container"]'),
+    # Not `SidebarLyrics__Container`, which pages of logged-in readers have too.
+    (re.compile(_CLASS.format("Lyrics__Container")), '[class^="Lyrics__Container"], [class*=" Lyrics__Container"]'),
     (re.compile(_CLASS.format(r"lyrics(?=[\s\"'])")), ".lyrics"),
 )
 _PLACEHOLDER = (re.compile(_CLASS.format("LyricsPlaceholder__Message")), '[class*="LyricsPlaceholder__Message"]')
@@ -41,7 +42,7 @@ _STATE = re.compile(r"window\.__PRELOADED_STATE__\s*=\s*JSON\.parse\('((?:[^'\\]
 # Beside the words inside the lyrics' element; by class, as styled-components name them, with or without a hash behind.
 _AROUND = re.compile(
     r"LyricsHeader|Lyrics__(?:Header|Footer|Recommend)|LyricsFooter|InreadAd|SidebarAd|RightSidebar|RecommendedSongs"
-    r"|ContributorsCredit|SongBioPreview|ShareButtons|Tooltip|LyricsEdit|PrimisPlayer|QuestionList"
+    r"|ContributorsCredit|SongBioPreview|ShareButtons|LyricsEdit|PrimisPlayer|QuestionList"
 )
 _SILENT_TAGS = frozenset("script style noscript template svg button form select aside inread-ad h1 h2".split())
 _BLOCKS = frozenset("div p li ul ol blockquote section table tr h3 h4".split())
@@ -128,7 +129,8 @@ def _words(html: str, start: re.Pattern[str], selector: str) -> str:
     found = BeautifulSoup(part, "html.parser").select(selector)
     held = set(map(id, found))  # by identity: two equal choruses are two tags
     outermost = [tag for tag in found if not any(id(parent) in held for parent in tag.parents)]
-    return "\n".join(map(_rendered, outermost))
+    pieces = map(_rendered, outermost)
+    return "".join(piece if piece.endswith("\n") else f"{piece}\n" for piece in pieces)
 
 
 def _end(html: str, opened: re.Match[str]) -> int:
@@ -151,7 +153,9 @@ def _pieces(element: Tag) -> Iterator[str]:
         if isinstance(child, Tag):
             if child.name == "br":
                 yield "\n"
-            elif not _is_around(child):
+            elif _is_around(child):
+                yield "\n"  # an advertisement takes the place of an empty line
+            else:
                 block = child.name in _BLOCKS
                 yield from ("\n",) if block else ()
                 yield from _pieces(child)

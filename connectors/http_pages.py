@@ -16,7 +16,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
 }
 # Only in answers themselves. YouTube's pages show no words at all before their scripts run, Genius' pages of
 # instrumentals show few, and both speak of captchas in their scripts.
-_ANSWERS = (b"lyricsplaceholder__", b"data-lyrics-container", b"lyrics__container", b"ytinitialdata", b"ytcfg.set")
+_ANSWERS = (b"lyricsplaceholder__", b"data-lyrics-container", b"lyrics__container", b'class="lyrics"', b"ytinitialdata")
 _FEW_WORDS = 4_000  # characters that a reader sees; a page with an article, lyrics or a list has more
 _CONSENT_HOSTS = ("consent.youtube.com", "consent.google.com")
 _UNSEEN = re.compile(rb"(?is)<(script|style|noscript|template|svg)\b.*?(</\1\s*>|\Z)|<!--.*?-->|<[^>]*>")

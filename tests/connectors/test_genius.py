@@ -62,7 +62,8 @@ def test_a_song_alone_is_a_candidate_with_its_album(genius: Genius) -> None:
     assert (song.id, song.album) == ("101", "Night Drawings")
     assert placeholder_of(payload) is None
     assert genius.request_from("page", payload) == page_request(song.url or "")
-    with pytest.raises(SchemaDrift, match="without `url`"):
+    assert genius.request_from("page", {"url": "https://genius.com/Ann-song-lyrics"}).key == "Ann-song-lyrics"
+    with pytest.raises(SchemaDrift, match="without `path` and `url`"):
         genius.request_from("page", {"song": {}})
     Song.model_validate(payload)
 

@@ -58,9 +58,23 @@ def test_white_space_is_as_a_browser_shows_it() -> None:
     assert lyrics_of(page).text == "One two\n\nthree"
 
 
+def test_an_advertisement_stands_for_the_empty_line_it_replaced() -> None:
+    # As on pages of 2022 and 2023: one within a link, one between stanzas; the sidebar's container is none of ours.
+    page = (
+        "<div class='SidebarLyrics__Container-bv8'>Complete the song</div>"
+        "<div data-lyrics-container='true' class='Lyrics__Container-sc-1'><a><span>one<br>two<br>"
+        "<inread-ad></inread-ad>[Chorus]<br>three</span></a><br>"
+        "<div data-exclude-from-selection='true'><div>Buy</div></div><i>four</i><br></div>"
+        "<div class='RightSidebar__Container'>x</div><div data-lyrics-container='true'><b>five</b></div>"
+    )
+    assert lyrics_of(page).text == "one\ntwo\n\nthree\n\nfour\nfive"
+    by_class = page.replace("data-lyrics-container='true'", "")
+    assert lyrics_of(by_class).text == "one\ntwo\n\nthree\n\nfour"
+
+
 def test_a_container_within_a_container_is_read_once() -> None:
     inner = "<div data-lyrics-container='true'>la<br>la</div>"
-    assert lyrics_of(f"<div data-lyrics-container='true'>so{inner}</div>{inner}").text == "so\nla\nla\n\nla\nla"
+    assert lyrics_of(f"<div data-lyrics-container='true'>so{inner}</div>{inner}").text == "so\nla\nla\nla\nla"
 
 
 def test_an_echo_in_parentheses_is_sung_and_a_section_in_parentheses_is_not() -> None:
