@@ -30,8 +30,11 @@ class Live:
 
 
 LIVE: dict[str, Live] = {
+    "genius": Live(made_by="connectors.genius:connect", details=("song", "page")),
     "lastfm": Live(made_by="connectors.lastfm:connect", details=("track_info", "track_tags")),
     "spotify": Live(made_by="connectors.spotify:connect", details=("track",)),
+    "tmdb": Live(made_by="connectors.tmdb:connect", finds="film", details=("film",)),
+    "youtube": Live(made_by="connectors.youtube:connect"),
 }
 """Sources that are asked over the network."""
 

@@ -55,8 +55,7 @@ class Tmdb:
 
     def __init__(self, settings: TmdbSettings, policy: Policy | None = None) -> None:
         self._settings = settings
-        self._key = settings.api_key.get_secret_value() if settings.api_key else ""
-        self._policy = policy or Policy(self.name, settings.policy, secrets=[self._key] if self._key else [])
+        self._policy = policy or Policy(self.name, settings.policy, secrets=[key] if (key := self._key) else [])
         self._configuration: Mapping[str, Any] | None = None  # asked for once, when the first poster is wanted
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
@@ -140,6 +139,10 @@ class Tmdb:
     def close(self) -> None:
         """Give back the connections."""
         self._policy.close()
+
+    @property
+    def _key(self) -> str:
+        return self._settings.api_key.get_secret_value() if self._settings.api_key else ""
 
     def _question(self, request: Request) -> tuple[str, dict[str, str]]:
         spoken = {"language": self._settings.language}

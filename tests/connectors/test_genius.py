@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Request, Wanted
+from connectors.drift import Drift, drift_of
 from connectors.errors import AuthError, BlockedPage, NotFound, SchemaDrift, TransientError
 from connectors.genius import Genius, connect, lyrics_of, page_request, placeholder_of
 from connectors.genius_models import Search, Song
@@ -161,5 +162,4 @@ def test_every_recorded_answer_of_genius_parses(real_data: Path) -> None:
     assert all(hit.artists and hit.year and hit.views for hit in hits)
     (alone,) = genius.candidates("song", song)
     assert (alone.id, alone.album, alone.year) == ("2872960", "24K Magic", 2016)
-    Search.model_validate(search["response"])
-    Song.model_validate(song["response"])
+    assert drift_of(Search, search["response"]) == drift_of(Song, song["response"]) == Drift()

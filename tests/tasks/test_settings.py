@@ -172,7 +172,7 @@ def test_encoders_have_their_known_weights_by_default(tmp_path: Path) -> None:
 
 def test_a_connector_that_does_not_exist_is_told_before_anything_runs(refused) -> None:
     said = refused(edited("connector: movielens", "connector: movielense"))
-    assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: hetrec, image_folder" in said
+    assert "line 5: unknown connector 'movielense'; did you mean 'movielens'? known: genius, hetrec" in said
 
 
 def test_a_field_that_items_do_not_have_is_told(refused) -> None:
