@@ -148,8 +148,8 @@ class Policy:
         """
         from connectors.http_download import download
 
-        adapter = self._own().policy_adapter
-        return self.persist(lambda: download(self, adapter, url, path), safe=True, media=True)
+        session = self._own()
+        return self.persist(lambda: download(self, session, url, path), safe=True, media=True)
 
     def close(self) -> None:
         """Close connections and the ledger; the secrets are no longer looked for in logs."""

@@ -19,7 +19,7 @@ from connectors.http_pages import is_html
 
 if TYPE_CHECKING:
     from connectors.http import Policy
-    from connectors.http_requests import PolicyAdapter
+    from connectors.http_requests import PolicySession
 
 _HOPS = 5
 
@@ -35,15 +35,15 @@ class Download:
     url: str  # where it was in the end, secrets removed
 
 
-def download(policy: "Policy", adapter: "PolicyAdapter", url: str, path: Path) -> Download:
+def download(policy: "Policy", session: "PolicySession", url: str, path: Path) -> Download:
     """One try of `Policy.download`."""
-    response, final = _followed(policy, adapter, url)
+    response, final = _followed(policy, session, url)
     headers = {name.lower(): value for name, value in response.headers.items()}
     if response.status_code >= 400:
-        body = b"".join(adapter.read(response))
+        body = b"".join(session.policy_adapter.read(response))
         answer = Answer(method="GET", url=final, status=response.status_code, headers=headers, body=body)
         raise policy.judge(answer) or policy.error(PermanentError, f"{policy.redact(final)} failed", final)
-    pieces = adapter.read(response)
+    pieces = session.policy_adapter.read(response)
     start = next(pieces, b"")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if is_html(kind, start):
@@ -55,7 +55,7 @@ def download(policy: "Policy", adapter: "PolicyAdapter", url: str, path: Path) -
     return Download(path=path, sha256=digest, size_bytes=size, content_type=kind, url=policy.redact(final))
 
 
-def _followed(policy: "Policy", adapter: "PolicyAdapter", url: str) -> tuple[Response, str]:
+def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Response, str]:
     """The response after redirects, each to a host that is allowed."""
     hosts = policy.settings.hosts
     for _ in range(_HOPS):
@@ -64,7 +64,7 @@ def _followed(policy: "Policy", adapter: "PolicyAdapter", url: str) -> tuple[Res
         policy.count(url, media=True)
         # Media are compressed as they are; a size that is known lets a cut file be seen.
         request = Request("GET", url, headers={"Accept-Encoding": "identity", "User-Agent": policy.user_agent})
-        response = adapter.open(request.prepare())
+        response = session.open(request.prepare())
         target = response.headers.get("Location") if response.is_redirect else None
         if target is None:
             return response, url

@@ -15,7 +15,7 @@ _NAMED = re.compile(
     r"""(?ix) \b( api_?key | apikey | api_sig | (?:access_|refresh_|id_)?token | client_secret | secret | password | sk
     | sig | signature | lsig ) (["']?\s*[=:]\s*["']?) (?!\*\*\*) ([^\s&"'<>,;)}\]]+)"""
 )
-_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+(?!\*\*\*)([A-Za-z0-9\-._~+/]{6,}=*)")
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|authorization\W+basic)\s+(?!\*\*\*)([A-Za-z0-9\-._~+/]{6,}=*)")
 _USERINFO = re.compile(r"(://)[^/\s@:]*:[^/\s@]*@")
 # Who logs URLs, headers or bodies; a filter sees only what is logged under its own logger's name, not below it.
 _LOGGERS = (

@@ -152,7 +152,8 @@ class PolicyAdapter(HTTPAdapter):
 
     def _raw(self, response: Response) -> Iterator[bytes]:
         deadline = time.monotonic() + self._policy.settings.total_s
-        for chunk in response.raw.stream(_BLOCK, decode_content=False):
+        # `read1` gives what is there; `stream` would wait for a whole block, however slowly it drips in.
+        while chunk := response.raw.read1(_BLOCK, decode_content=False):
             yield chunk
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -176,6 +177,11 @@ class PolicySession(requests.Session):
         self.policy_adapter = PolicyAdapter(policy, passes)
         self.mount("https://", self.policy_adapter)
         self.mount("http://", self.policy_adapter)
+
+    def open(self, request: PreparedRequest) -> Response:
+        """Send once by the environment's proxies, as `PolicyAdapter.open`."""
+        around = self.merge_environment_settings(request.url or "", {}, None, None, None)
+        return self.policy_adapter.open(request, around["proxies"])
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Where a response sends us.

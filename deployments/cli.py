@@ -236,11 +236,23 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+def status(
+    catalogue: CatalogueArg,
+    as_json: JsonOption = False,
+    quota: Annotated[
+        bool, typer.Option("--quota", help="Show the requests made to live sources, and what is left of their quotas.")
+    ] = False,
+) -> None:
     """Show what the store holds: rows, values, reasons for what has none, and the current release.
 
     Example: `mediateca status demo --json`
+
+    With `--quota`: the ledger of requests, by source, credential (its digest) and day (UTC). It is the home's: all
+    catalogues that use a credential share its quota.
     """
+    if quota:
+        _print_quota(catalogue, as_json=as_json)
+        return
     from expectations.gate import findings, summary
     from storage.releases import current_release
 
@@ -253,6 +265,21 @@ def status(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
         return
     _print_tables(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", tables)
     _print_checks(store)
+
+
+def _print_quota(catalogue: str, *, as_json: bool) -> None:
+    from connectors.http_quota import ledger_path, ledger_rows
+    from tasks.settings import load_catalogue
+
+    load_catalogue(catalogue)  # a catalogue that cannot be read is said here too
+    rows = ledger_rows()
+    if as_json:
+        _print_json({"ledger": str(ledger_path()), "quota": rows})
+    elif not rows:
+        typer.echo(f"no request has been made to a live source; the ledger would be {ledger_path()}")
+    else:
+        shown = [{name.replace("_", " "): value for name, value in row.items()} for row in rows]
+        _print_table(f"requests to live sources: {ledger_path()}", shown)
 
 
 def _print_status(catalogue: str, store: "Store", release: str) -> None:
