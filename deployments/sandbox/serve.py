@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployments.sandbox.faults import Faults
+from deployments.sandbox.genius_service import GeniusService
 from deployments.sandbox.lastfm_service import LastfmService
 from deployments.sandbox.media_service import MediaService
 from deployments.sandbox.protocol import Service
@@ -16,6 +17,7 @@ from deployments.sandbox.tmdb_service import TmdbService
 SERVICES: dict[str, Callable[[Path], Service]] = {
     "lastfm": LastfmService,
     "spotify": SpotifyService,
+    "genius": GeniusService,
     "tmdb": TmdbService,
     "media": MediaService,
 }
