@@ -53,32 +53,51 @@ TIMBRES = {
 _SCALES = ((0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11))  # minor, major; semitones
 
 
+class Score(NamedTuple):
+    """What a piece is made of, beside the dice that choose its melody."""
+
+    genre: str
+    key: int  # 0 C to 11 B
+    mode: int  # 1 major
+    tempo_bpm: float
+    energy: float  # [0, 1]: how loud, and how much of it drums
+
+
+def score_of(song: Recording) -> Score:
+    """The score of a song."""
+    return Score(song.genre, song.key, song.mode, song.sound.tempo_bpm, song.sound.energy)
+
+
 def make_clip(seed: int, place: int, song: Recording) -> NDArray[np.int16]:
     """The recording of a song: `SECONDS` of one channel at `RATE_HZ`; the first bars are without drums."""
-    dice, timbre = Dice(seed, "clip", place), TIMBRES[song.genre]
-    bar = int(240 * RATE_HZ / song.sound.tempo_bpm)
-    notes, drums = _bars(dice, song, timbre, bar)
+    notes, drums = make_bars(Dice(seed, "clip", place), score_of(song))
     length = SECONDS * RATE_HZ
     sung, beaten = (np.resize(part, length) for part in (notes, drums))
     beaten[: len(drums)] = 0
-    mixed = (sung + (beaten * int(30 + 60 * song.sound.energy) >> 6)).astype(np.int64)
-    loud = int(8_000 + 20_000 * song.sound.energy)
-    return (mixed * loud // int(np.abs(mixed).max()) & _MASK).astype(np.int16)
+    return mix(sung, beaten, song.sound.energy)
 
 
-def _bars(dice: Dice, song: Recording, timbre: Timbre, bar: int) -> tuple[Samples, Samples]:
-    """Chords, bass and melody of `BARS` bars, and their drums."""
-    scale = _SCALES[song.mode]
+def mix(notes: Samples, drums: Samples, energy: float) -> NDArray[np.int16]:
+    """Notes and drums together, as loud as the energy says."""
+    mixed = (notes + (drums * int(30 + 60 * energy) >> 6)).astype(np.int64)
+    loud = int(8_000 + 20_000 * energy)
+    return (mixed * loud // max(1, int(np.abs(mixed).max())) & _MASK).astype(np.int16)
+
+
+def make_bars(dice: Dice, score: Score) -> tuple[Samples, Samples]:
+    """Chords, bass and melody of `BARS` bars at `RATE_HZ`, and their drums."""
+    timbre, bar = TIMBRES[score.genre], int(240 * RATE_HZ / score.tempo_bpm)
+    scale = _SCALES[score.mode]
     notes, drums = np.zeros(BARS * bar, np.int32), np.zeros(BARS * bar, np.int32)
     for at, degree in enumerate(timbre.chords):
-        chord = [48 + song.key + _tone(scale, degree + third) for third in (0, 2, 4)]
+        chord = [48 + score.key + _tone(scale, degree + third) for third in (0, 2, 4)]
         whole = notes[at * bar : (at + 1) * bar]
         for note in chord:
             whole += _sound(note, bar, timbre.partials) >> 2
         whole += _sound(chord[0] - 12, bar, (64, 24)) * timbre.bass >> 6
         for eighth in range(8):
             if dice.chance(0.7):
-                pitch = 60 + song.key + _tone(scale, dice.whole(0, 8))
+                pitch = 60 + score.key + _tone(scale, dice.whole(0, 8))
                 note = _sound(pitch, bar * timbre.hold // 16, timbre.partials)
                 _add(whole, eighth * bar // 8, note * _fade(len(note)) >> 10)
         _drum_bar(drums[at * bar : (at + 1) * bar], timbre)

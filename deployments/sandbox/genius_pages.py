@@ -47,7 +47,8 @@ def missing_page() -> str:
 def _react(row: SongRow, layout: str) -> str:
     if row.state != "complete":
         return (
-            '<div id="lyrics-root" class="Lyrics__Root-sc-3d1d18a3-0"><div class="LyricsPlaceholder__Container-sc-14a8">'
+            '<div id="lyrics-root" class="Lyrics__Root-sc-3d1d18a3-0">'
+            '<div class="LyricsPlaceholder__Container-sc-14a8">'
             f'<div class="LyricsPlaceholder__Message-sc-14a8">{PLACEHOLDERS[row.state]}</div></div></div>'
         )
     mark = "" if layout == "react" else ' data-lyrics-container="true"'

@@ -1,7 +1,6 @@
 """The sandbox over one world: its servers, and where each of them is reached."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from deployments.sandbox.faults import Faults
@@ -10,18 +9,27 @@ from deployments.sandbox.lastfm_service import LastfmService
 from deployments.sandbox.media_service import MediaService
 from deployments.sandbox.protocol import Service
 from deployments.sandbox.server import Sandbox
+from deployments.sandbox.sounds import Sounds
 from deployments.sandbox.spotify_service import SpotifyService
 from deployments.sandbox.tables import FOLDER
 from deployments.sandbox.tmdb_service import TmdbService
+from deployments.sandbox.youtube_service import YoutubeService
 
-SERVICES: dict[str, Callable[[Path], Service]] = {
-    "lastfm": LastfmService,
-    "spotify": SpotifyService,
-    "genius": GeniusService,
-    "tmdb": TmdbService,
-    "media": MediaService,
-}
 KEY = "sandbox"  # any key will do, but for those that say `invalid`
+
+
+def make_services(world: Path) -> dict[str, Service]:
+    """All services of a world, by name; they can be asked without HTTP too."""
+    sounds = Sounds(world)
+    services: list[Service] = [
+        LastfmService(world),
+        SpotifyService(world),
+        GeniusService(world),
+        TmdbService(world),
+        YoutubeService(world, sounds),
+        MediaService(world, sounds),
+    ]
+    return {service.name: service for service in services}
 
 
 def serve(world: Path, faults: Faults | None = None, *, port: int = 0, log: Path | None = None) -> Sandbox:
@@ -41,8 +49,7 @@ def serve(world: Path, faults: Faults | None = None, *, port: int = 0, log: Path
         raise ValueError(
             f"sandbox: '{world}' is no world (no folder '{FOLDER}' inside); make one with `mediateca sandbox world`"
         )
-    services = {name: make(world) for name, make in SERVICES.items()}
-    return Sandbox(services, faults or Faults(), port=port, log=log)
+    return Sandbox(make_services(world), faults or Faults(), port=port, log=log)
 
 
 def endpoints(sandbox: Sandbox) -> dict[str, str]:
@@ -59,9 +66,10 @@ def endpoints(sandbox: Sandbox) -> dict[str, str]:
         "SANDBOX_SPOTIFY_API": f"{root}/spotify/v1/",
         "SANDBOX_SPOTIFY_TOKEN": f"{root}/spotify/accounts/api/token",
         "SANDBOX_GENIUS_API": f"{root}/genius/api/",
+        "SANDBOX_GENIUS_PUBLIC_API": f"{root}/genius/web/api/",
         "SANDBOX_GENIUS_WEB": f"{root}/genius/web/",
-        "SANDBOX_TMDB_API": f"{root}/tmdb/3",
-        "SANDBOX_YOUTUBE": f"{root}/youtube",
+        "SANDBOX_TMDB_API": f"{root}/tmdb/3/",
+        "SANDBOX_YOUTUBE": f"{root}/youtube/",
     }
 
 
