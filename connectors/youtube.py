@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from yt_dlp import YoutubeDL
 from yt_dlp.globals import supported_js_runtimes
 from yt_dlp.utils import YoutubeDLError
@@ -29,6 +29,7 @@ _NOT_KEPT = frozenset(
     "formats requested_formats requested_downloads automatic_captions subtitles thumbnails heatmap manifest_url "
     "fragments http_headers cookies epoch".split()
 )
+ClassName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 _ON_AIR = frozenset({"is_live", "is_upcoming", "post_live"})
 
 
@@ -41,7 +42,8 @@ class YoutubeSettings(BaseModel):
     results: int = 10  # candidates of a search
     pause_s: float = 2.0  # before each download
     js_runtimes: tuple[str, ...] = ("deno", "node", "bun", "quickjs")
-    extractors: tuple[str, ...] = ()  # "module:Class" in place of yt-dlp's own, the search first; for a sandbox
+    # "module:Class", the search first; a sandbox has its own in place of these.
+    extractors: tuple[ClassName, ...] = ("yt_dlp.extractor.youtube:YoutubeSearchIE", "yt_dlp.extractor.youtube:YoutubeIE")
     # YouTube keeps out who asks too fast; yt-dlp's wiki advises 5 to 10 s between downloads for long runs (2026-10).
     policy: PolicySettings = PolicySettings(requests_per_second=2.0, hosts=(".googlevideo.com", ".youtube.com"))
 
@@ -160,13 +162,11 @@ class Youtube:
 
     @contextmanager
     def _client(self, options: dict[str, Any]) -> Generator[YoutubeDL]:
-        own = self._settings.extractors
         client = self._policy.youtube_dl(
             {
                 "noplaylist": True,
                 "extract_flat": "in_playlist",
                 "js_runtimes": {name: {} for name in self._settings.js_runtimes},
-                "allowed_extractors": ["youtube", "youtube:search"],
                 # A search needs no home page: one request in place of two.
                 "extractor_args": {
                     "youtubetab": {"skip": ["webpage"]},
@@ -175,11 +175,9 @@ class Youtube:
                 **options,
             }
         )
-        for name in own:
+        for name in self._settings.extractors:
             module, kind = name.split(":")
             client.add_info_extractor(getattr(import_module(module), kind)())
-        if not own:
-            client.add_default_info_extractors()
         try:
             yield client
         finally:
