@@ -43,7 +43,10 @@ class YoutubeSettings(BaseModel):
     pause_s: float = 2.0  # before each download
     js_runtimes: tuple[str, ...] = ("deno", "node", "bun", "quickjs")
     # "module:Class", the search first; a sandbox has its own in place of these.
-    extractors: tuple[ClassName, ...] = ("yt_dlp.extractor.youtube:YoutubeSearchIE", "yt_dlp.extractor.youtube:YoutubeIE")
+    extractors: tuple[ClassName, ...] = (
+        "yt_dlp.extractor.youtube:YoutubeSearchIE",
+        "yt_dlp.extractor.youtube:YoutubeIE",
+    )
     # YouTube keeps out who asks too fast; yt-dlp's wiki advises 5 to 10 s between downloads for long runs (2026-10).
     policy: PolicySettings = PolicySettings(requests_per_second=2.0, hosts=(".googlevideo.com", ".youtube.com"))
 
