@@ -1,5 +1,6 @@
 """Videos of YouTube, searched and heard through yt-dlp; every byte passes the policy."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from yt_dlp.utils import YoutubeDLError
 
 from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
-from connectors.errors import NotFound, SchemaDrift, TooLarge
+from connectors.errors import NotFound, SchemaDrift, TooLarge, TransientError
 from connectors.http import Policy, PolicySettings
 from connectors.live import settled
 from connectors.youtube_errors import error_of
@@ -29,6 +30,7 @@ _NOT_KEPT = frozenset(
     "formats requested_formats requested_downloads automatic_captions subtitles thumbnails heatmap manifest_url "
     "fragments http_headers cookies epoch".split()
 )
+_NO_FORMATS = re.compile(r"requested format is not available|no video formats|only images are available", re.IGNORECASE)
 ClassName = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 _ON_AIR = frozenset({"is_live", "is_upcoming", "post_live"})
 
@@ -129,7 +131,7 @@ class Youtube:
             "overwrites": True,
             "sleep_interval": self._settings.pause_s,
         }
-        with self._client(options) as client, _errors(url):
+        with self._client(options) as client, _errors(url), self._formats(url):
             said: Any = client.extract_info(url, download=False, process=False)
             if (said or {}).get("live_status") in _ON_AIR:
                 raise NotFound("youtube: a live stream is no recording", source=self.name, url=url)
@@ -162,6 +164,18 @@ class Youtube:
     def close(self) -> None:
         """Give back the connections."""
         self._policy.close()
+
+    @contextmanager
+    def _formats(self, url: str) -> Generator[None]:
+        """Without a JavaScript runtime YouTube's formats cannot be read: that is no fault of the video's."""
+        try:
+            yield
+        except YoutubeDLError as exc:
+            ours = self._settings.extractors == YoutubeSettings().extractors
+            if not (ours and _NO_FORMATS.search(str(exc))) or javascript_runtime():
+                raise
+            said = "youtube: no format can be read without a JavaScript runtime; install deno"
+            raise TransientError(said, source=self.name, url=url) from exc
 
     @contextmanager
     def _client(self, options: dict[str, Any]) -> Generator[YoutubeDL]:

@@ -30,6 +30,8 @@ _GONE = re.compile(
     r"|this video|processing",
     re.IGNORECASE,
 )
+# HTTP 400 "Precondition check failed." to every client it tried; yt-dlp drops the cause.
+_REFUSED = re.compile(r"failed to extract any player response", re.IGNORECASE)
 _NOISE = re.compile(
     r"^ERROR:\s*|\[\S+\]\s+|\s*;?\s*please report this issue.*$|\s+\(caused by.*$|\s+Use --.*$", re.DOTALL
 )
@@ -50,7 +52,7 @@ def error_of(exc: YoutubeDLError, url: str) -> ConnectorError:
         return QuotaExceeded(said, source="youtube", url=url, status=status, retry_at=at)
     if status in (404, 410):
         return NotFound(said, source="youtube", url=url, status=status)
-    if any(isinstance(cause, RequestError | ContentTooShortError) for cause in causes):
+    if _REFUSED.search(words) or any(isinstance(cause, RequestError | ContentTooShortError) for cause in causes):
         # 403 too: an address of a stream that has died, or that this client may not use today.
         return TransientError(said, source="youtube", url=url, status=status)
     if any(isinstance(cause, GeoRestrictedError) for cause in causes) or _GONE.search(words):

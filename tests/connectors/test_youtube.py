@@ -131,6 +131,27 @@ def test_a_live_stream_is_no_recording(policy: Recorded, tmp_path: Path) -> None
         connect(policy=policy, pause_s=0).fetch_audio("aaaaaaaaaaa", tmp_path)
 
 
+def test_without_a_javascript_runtime_a_video_without_formats_is_not_given_up(
+    policy: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    player = json.loads(policy.said["POST", PLAYER + "aaaaaaaaaaa"][0][1])
+    player["streamingData"]["adaptiveFormats"] = [player["streamingData"]["adaptiveFormats"][-1]]  # no sound
+    policy.said["POST", PLAYER + "aaaaaaaaaaa"] = [(200, json.dumps(player).encode())]
+    for runtime, error in ((None, TransientError), ("deno 2.9.0", NotFound)):
+        monkeypatch.setattr("connectors.youtube.javascript_runtime", lambda runtime=runtime: runtime)
+        with pytest.raises(error) as caught:
+            connect(policy=policy, pause_s=0).fetch_audio("aaaaaaaaaaa", tmp_path)
+        assert type(caught.value) is error
+
+
+def test_a_player_that_refuses_the_client_may_answer_another_day(tmp_path: Path) -> None:
+    policy = Recorded("youtube", rest=(400, b'{"error": {"code": 400, "message": "Precondition check failed."}}'))
+    policy.answer("GET", WATCH.format("zzzzzzzzzzz"), 200, PAGE)
+    with pytest.raises(TransientError) as caught:
+        connect(policy=policy, pause_s=0).fetch_audio("zzzzzzzzzzz", tmp_path)
+    assert type(caught.value) is TransientError
+
+
 def test_too_many_requests_is_a_quota_that_is_renewed(youtube: Youtube) -> None:
     with pytest.raises(QuotaExceeded) as caught:
         youtube.lookup(Request(entity="search", key="Too - Fast"))
