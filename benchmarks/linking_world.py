@@ -46,7 +46,7 @@ def _track(dice: Dice, song: Recording, songs: list[Recording]) -> Track:
         version=kind,
         mark=mark if kind else "",
         artists=(song.artist.name, *guests),
-        album=song.album.name,
+        album=song.album.name.removeprefix("Live at the "),  # what is on a live album is live, in truth
         year=int(song.album.released[:4]),
         duration_ms=song.duration_ms,
         isrc=f"QZ{dice.base62(3).upper()}{dice.whole(10, 25)}{dice.whole(10_000, 99_999)}",
@@ -80,7 +80,7 @@ def _maybe_version(dice: Dice, track: Track, others: list[Track]) -> Track:
     """Some of the items are versions themselves, so that a version word is not always wrong."""
     if track.version or not dice.chance(AS_VERSION):
         return track
-    kind = dice.pick(("live", "live", "remix", "remix", "acoustic", "speed", "instrumental", "demo"))
+    kind = dice.pick(("live", "live", "remix", "remix", "acoustic", "fast", "slow", "instrumental", "demo"))
     spec = words.VERSIONS[kind]
     mark = dice.pick(spec.marks).format(
         other=dice.pick(others).artists[0],

@@ -11,27 +11,32 @@ from math import exp
 
 from connectors.base import Wanted
 from connectors.candidates import Candidate
-from connectors.titles import Name, details, is_small, is_year, joined, likeness, names, pieces, read_name, window
+from connectors.titles import (
+    Name,
+    details,
+    is_latin,
+    is_small,
+    is_year,
+    joined,
+    likeness,
+    names,
+    pieces,
+    read_name,
+    window,
+)
 from connectors.versions import EDITION, NOTE, marks, words
 
-# Version kinds as the model sees them.
-_GROUPS = {
-    "cover": "cover",
-    "karaoke": "cover",
-    "instrumental": "instrumental",
-    "live": "live",
-    "remix": "remix",
-    "speed": "speed",
-    "bulk": "bulk",
-    "talk": "talk",
-    "acoustic": "acoustic",
-    "demo": "other_take",
-    "rerecorded": "other_take",
-    "language": "other_take",
-    "edit": "cut",
-    "extended": "cut",
+# Version kinds as the model sees them: karaoke is a cover; the others stand for themselves.
+_GROUPS = {"cover": "cover", "karaoke": "cover"} | {
+    kind: kind
+    for kind in (
+        *("instrumental", "vocals", "live", "remix", "fast", "slow", "effect", "bulk", "talk", "acoustic", "demo"),
+        *("rerecorded", "language", "edit", "extended"),
+    )
 }
 GROUPS = tuple(dict.fromkeys(_GROUPS.values()))
+# Other lengths of the same recording: what they are worth is told by the duration.
+LENGTHS = ("edit", "extended")
 _TOPIC = re.compile(r"\s+-\s+(?:Topic|Tema|Thema|Thème|トピック)$|\s*VEVO$", re.IGNORECASE)
 _CHANNEL = re.compile(
     r"\b(?:official|oficial|officiel|channel|canal|music|musique|musica|tv|band|vevo|videos?|records?|公式|공식)\b",
@@ -65,10 +70,12 @@ class _Rest:
     tokens: list[str] = field(default_factory=list[str])
     piece: list[int] = field(default_factory=list[int])
     bracketed: list[bool] = field(default_factory=list[bool])
+    latin: list[bool] = field(default_factory=list[bool])
     free: list[bool] = field(default_factory=list[bool])
     guests: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
     name_piece: int = -1  # where the item's name was found, and where it starts
     name_start: int = 0
+    artist_pieces: set[int] = field(default_factory=set[int])
 
     def take(self, start: int, end: int) -> None:
         self.free[start:end] = [False] * (end - start)
@@ -107,12 +114,35 @@ def evidence(item: Sought, candidate: Candidate) -> dict[str, float]:
     return {name: value for name, value in found.items() if value}
 
 
+def add_consensus(found: Sequence[dict[str, float]], candidates: Sequence[Candidate]) -> None:
+    """Where the item's duration is not known: the share of the other clean candidates that are as long as this one.
+
+    Clean are those with the whole name, the artist and no version word. Hardly any two versions last equally long, so
+    what several uploads agree on is the recording that people mean.
+    """
+    clean = [place for place, features in enumerate(found) if _is_clean(features) and candidates[place].duration_ms]
+    for place in clean:
+        if not found[place].get("no_duration"):
+            continue
+        mine = candidates[place].duration_ms or 0
+        others = [candidates[other].duration_ms or 0 for other in clean if other != place]
+        agree = sum(abs(mine - other) <= 4000 for other in others) / len(others) if others else 0.5
+        if agree:
+            found[place]["consensus"] = agree
+
+
+def _is_clean(features: dict[str, float]) -> bool:
+    wanted = features.get("title_exact") and features.get("artist", 0.0) >= 0.75
+    return bool(wanted) and not any(features.get(name) for name in (*GROUPS, "title_extra", "live_album", "very_far"))
+
+
 def _rest(title: str) -> _Rest:
     rest = _Rest()
     for place, piece in enumerate(pieces(title)):
         rest.tokens += piece.tokens
         rest.piece += [place] * len(piece.tokens)
         rest.bracketed += [piece.bracketed] * len(piece.tokens)
+        rest.latin += piece.latin
         if piece.guests:
             rest.guests.append(piece.guests)
     rest.free = [True] * len(rest.tokens)
@@ -141,7 +171,7 @@ def _title(item: Sought, rest: _Rest) -> dict[str, float]:
     }
     return {
         "title": sim,
-        "title_exact": float(sim >= 0.97),
+        "title_exact": float(sim >= 0.9),
         "title_part": float(way > 0),
         "number_clash": float(any(number in rest.tokens or number in wanted for number in numbers)),
     }
@@ -161,6 +191,7 @@ def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float
             sim, start, end = window(rest.tokens, way, rest.free)
             if sim >= 0.85 and len(joined(way)) > 1:
                 in_title = max(in_title, sim)
+                rest.artist_pieces.add(rest.piece[start])
                 rest.take(start, end)
         in_guests = max((likeness(joined(way), joined(guest)) for way in ways for guest in rest.guests), default=0.0)
         in_guests = max(in_guests, float(any(_within(way, guest) for way in ways for guest in rest.guests)))
@@ -177,12 +208,17 @@ def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float
         "artist": max(seen[0], 0.8 * max(seen)) if listing < 0.75 else listing,
         "artist_listed": float(listing >= 0.75),
         "artist_titled": titled_main,
-        "artist_other": float(song and bool(listed) and max(seen) < 0.75),
+        "artist_other": float(song and bool(listed) and max(seen) < 0.75 and _comparable(item, candidate)),
         "artist_unseen": float(max(seen) < 0.75),
         "artists_share": sum(seen) / len(seen),
         "artists_extra": len(foreign) / len(listed) if song and listed else 0.0,
         "topic": float(bool(candidate.channel) and channel != candidate.channel),
     }
+
+
+def _comparable(item: Sought, candidate: Candidate) -> bool:
+    """Whether both name their artists in the same script: "方舟" may be the other's "The Ark"."""
+    return is_latin(" ".join(item.wanted.creators)) == is_latin(" ".join(candidate.artists))
 
 
 def _within(way: Sequence[str], guest: Sequence[str]) -> bool:
@@ -193,7 +229,8 @@ def _channel_names(channel: str) -> list[str]:
     if not channel:
         return []
     bare = _CHANNEL.sub(" ", channel)
-    return [name for name in (joined(words(channel)), joined(words(bare))) if name]
+    found = [name for name in (joined(words(channel)), joined(words(bare))) if name]
+    return [*found, *(name[3:] for name in found if name.startswith("the") and len(name) > 5)]  # "TheWeekndVEVO"
 
 
 def _versions(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float]:
@@ -215,6 +252,10 @@ def _versions(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, floa
         mine |= {"live"} & theirs
     found = {group: 1.0 for group in theirs - mine}
     found |= {f"no_{group}": 1.0 for group in mine - theirs}
+    apart = 1.0 - closeness(item.wanted, candidate)
+    found |= {
+        group: found[group] * apart for group in (*LENGTHS, *(f"no_{kind}" for kind in LENGTHS)) if group in found
+    }
     found["live_album"] = float("live_album" in kinds and "live" not in theirs)
     if mine & theirs:
         ours, which = item.name.details - _own_words(item), which - _own_words(item)
@@ -222,6 +263,13 @@ def _versions(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, floa
         clash = bool(ours and which) and not (ours & which) and max(map(len, ours)) > 1
         found["detail_clash"] = float(clash or (bool(ours) != bool(which) and "remix" in mine & theirs))
     return found
+
+
+def closeness(wanted: Wanted, candidate: Candidate) -> float:
+    """1 where both are equally long, 0.37 at 4 s apart; 0 where a duration is not known."""
+    if not wanted.duration_ms or not candidate.duration_ms:
+        return 0.0
+    return exp(-abs(wanted.duration_ms - candidate.duration_ms) / 4000)
 
 
 def _own_words(item: Sought) -> set[str]:
@@ -254,14 +302,30 @@ def _leftover(item: Sought, rest: _Rest) -> dict[str, float]:
     """Words that nothing explains, as a share of letters: beside the name, in other stretches, in brackets."""
     if item.album and (found := window(rest.tokens, item.album, rest.free))[0] > 0.9:
         rest.take(found[1], found[2])
-    letters = {"title_extra": 0, "side_extra": 0, "bracket_extra": 0}
+    letters = {"title_extra": 0.0, "side_extra": 0.0, "bracket_extra": 0.0}
+    latin = is_latin(item.wanted.title)
     for k, word in enumerate(rest.tokens):
         if rest.free[k] and not is_year(word) and word not in _SILENT:
             beside = rest.piece[k] == rest.name_piece
             where = "title_extra" if beside else "bracket_extra" if rest.bracketed[k] else "side_extra"
-            letters[where] += len(word) if beside or not is_small(word) else 0
+            # The name once more in another script is a translation or a reading of it: "봄날 (Spring Day)".
+            weight = 1.0 if rest.latin[k] == latin else 0.15
+            if rest.piece[k] in rest.artist_pieces and not beside:
+                weight = min(weight, 0.35)  # who else sings: "Nimbo x Kolibri - Luna"
+            letters[where] += weight * len(word) if beside or not is_small(word) else 0
     size = max(len(joined(item.name.ways[0])), 1)
-    return {name: count / (count + size) for name, count in letters.items()}
+    found = {name: count / (count + size) for name, count in letters.items()}
+    if found["title_extra"]:
+        found["title_extra"] = max(found["title_extra"], 0.3)  # one short word makes another song
+    return found | {"lead_extra": float(_other_leads(rest, latin))}
+
+
+def _other_leads(rest: _Rest, latin: bool) -> bool:
+    """Whether somebody unknown stands before the name: "Kolibri - Luna (Nimbo)" is Kolibri's, not Nimbo's."""
+    before = [k for k in range(len(rest.tokens)) if rest.piece[k] < rest.name_piece and not rest.bracketed[k]]
+    before = [k for k in before if rest.piece[k] not in rest.artist_pieces]
+    unknown = [k for k in before if rest.free[k] and rest.latin[k] == latin and not is_small(rest.tokens[k])]
+    return bool(unknown) and 2 * len(unknown) >= len(before)
 
 
 def _facts(wanted: Wanted, candidate: Candidate) -> dict[str, float]:
@@ -269,11 +333,12 @@ def _facts(wanted: Wanted, candidate: Candidate) -> dict[str, float]:
     if wanted.duration_ms and candidate.duration_ms:
         seconds = abs(wanted.duration_ms - candidate.duration_ms) / 1000
         share = 1000 * seconds / max(wanted.duration_ms, candidate.duration_ms)
-        found |= {"close": exp(-seconds / 4), "near": exp(-seconds / 20), "far": min(seconds / 60, 1.0)}
+        found |= {"close": closeness(wanted, candidate), "near": exp(-seconds / 20), "far": min(seconds / 60, 1.0)}
         found["very_far"] = float(share > 0.35)
     else:
-        found["no_duration"] = 1.0
-        found["near"] = 0.5
+        found |= {"no_duration": 1.0, "near": 0.5}
+        # No song that is known by name alone is expected to last an hour.
+        found["very_far"] = float(bool(candidate.duration_ms) and not 45e3 < (candidate.duration_ms or 0) < 900e3)
     if wanted.isrc and candidate.isrc:
         found["isrc_same" if wanted.isrc.upper() == candidate.isrc.upper() else "isrc_other"] = 1.0
     if wanted.album and candidate.album:

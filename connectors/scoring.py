@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.base import Wanted
 from connectors.candidates import Candidate
-from connectors.evidence import evidence, is_recording, sought
+from connectors.evidence import add_consensus, evidence, is_recording, sought
 
 State = Literal["accept", "review", "reject"]
 COEFFICIENTS = Path(__file__).with_name("scoring.json")
@@ -101,12 +101,12 @@ def score(wanted: Wanted, candidates: Sequence[Candidate], source: str | None = 
         uploads of one recording may all be likely, and they do not add up to 1.
     """
     item, model = sought(wanted), model_of(source)
+    told = [evidence(item, candidate) for candidate in candidates]
+    add_consensus(told, candidates)
     found: list[Scored] = []
-    for candidate in candidates:
-        features = evidence(item, candidate)
+    for candidate, features in zip(candidates, told, strict=True):
         named = features.get("title", 0.0) > 0.0 and is_recording(candidate)
-        probability = model.probability(features) if named else 0.0
-        found.append(Scored(candidate.id, round(probability, 6), features))
+        found.append(Scored(candidate.id, round(model.probability(features), 6) if named else 0.0, features))
     # sorted() is stable: the source's own order decides between equals.
     return sorted(found, key=lambda one: -round(one.probability, 3))
 

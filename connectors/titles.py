@@ -13,6 +13,13 @@ from connectors.versions import EDITION, NOTE, marks, words
 _BRACKETED = re.compile(r"[(\[{【（［〔](?P<in>[^()\[\]{}【】（）［］〔〕]*)(?:[)\]}】）］〕]|$)")
 _DASH = re.compile(r"\s+[-–—―~·•]+\s*|\s*[-–—―]+\s+|\s*[|｜/／•♪★☆:：「」『』《》〈〉«»“”\"]+\s*(?=\s|\S)")
 _GUESTS = re.compile(r"\b(?:feat|ft|featuring)\b\.?|^\s*(?:with|w/|con|avec|mit)\s", re.IGNORECASE)
+# 'From "Frozen"', "(from the film ...)", "(Prod. Kolibri)", "[dir. by Marlowe]": where it is used, who made it.
+_ORIGIN = re.compile(
+    r"[-(\[]\s*(?:(?:music|songs?|theme|taken)\s+)?from\s[^)\]]*?"
+    r"(?:[\"“”„]|\b(?:film|movie|motion picture|soundtrack|series|musical)\b)[^)\]]*[)\]]?"
+    r"|[(\[]\s*(?:prod|produced|dir|directed|shot|video)(?:\.|\s+by)\s[^)\]]*[)\]]",
+    re.IGNORECASE,
+)
 _YEAR = re.compile(r"(?:19|20)\d\d$|^\d\ds$")
 _SMALL = frozenset(
     "the a an and of in on by from with de la le el di da at to for my version remix x y e et und".split()
@@ -35,6 +42,7 @@ class Piece:
     tokens: tuple[str, ...]
     bracketed: bool
     guests: tuple[str, ...]  # words after "feat."; they are no part of `tokens`
+    latin: tuple[bool, ...] = ()  # of each token, whether it was written in Latin letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +59,14 @@ class Name:
 def pieces(title: str) -> tuple[Piece, ...]:
     """The stretches of a title in order; empty ones are left out."""
     found: list[Piece] = []
-    at = 0
+    at, title = 0, _ORIGIN.sub(" ", title) if _ORIGIN.sub("", title).strip() else title
     for bracket in _BRACKETED.finditer(title):
         found.extend(_stretches(title[at : bracket.start()], bracketed=False))
         found.extend(_stretches(bracket["in"], bracketed=True))
         at = bracket.end()
     found.extend(_stretches(title[at:], bracketed=False))
     # Names without a letter ("!!!", "÷") are compared as they stand.
-    return tuple(found) or (Piece((title.strip().casefold(),), False, ()),) * bool(title.strip())
+    return tuple(found) or (Piece((title.strip().casefold(),), False, (), (True,)),) * bool(title.strip())
 
 
 def _stretches(text: str, *, bracketed: bool) -> list[Piece]:
@@ -70,9 +78,26 @@ def _stretches(text: str, *, bracketed: bool) -> list[Piece]:
             guest = None
         named = stretch[: guest.start()] if guest else stretch
         tokens, guests = words(named), words(stretch[guest.end() :]) if guest else ()
+        # "feat. Bo Official Video": the guests end where a note or a version begins.
+        end = next((start for start, _, _ in marks(guests) if start), len(guests))
         if tokens or guests:
-            found.append(Piece(tokens, bracketed, guests))
+            found.append(Piece(tokens, bracketed, guests[:end], _latin(named, tokens)))
+        if end < len(guests):
+            found.append(Piece(guests[end:], bracketed, (), (True,) * (len(guests) - end)))
     return found
+
+
+def _latin(text: str, tokens: tuple[str, ...]) -> tuple[bool, ...]:
+    if is_latin(text):
+        return (True,) * len(tokens)
+    each = [(token, is_latin(word)) for word in text.split() for token in words(word)]
+    # Where the words together are read in another way than one by one, none of them counts as Latin.
+    return tuple(latin for _, latin in each) if tuple(t for t, _ in each) == tokens else (False,) * len(tokens)
+
+
+def is_latin(text: str) -> bool:
+    """Whether every letter is a Latin one; so is a text without letters."""
+    return all(letter <= "\u024f" or not letter.isalpha() or "\u1e00" <= letter <= "\u1eff" for letter in text)
 
 
 def names(artist: str) -> tuple[tuple[str, ...], ...]:

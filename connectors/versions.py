@@ -5,6 +5,7 @@ deluxe, album version) are the same recording; notes (official video, lyrics, HD
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import groupby
@@ -40,19 +41,21 @@ _PHRASES: dict[str, str] = {
         minus one|minusone|минус|минусовка|off vocal|no vocals|without vocals|sing along|singalong|play along|
         with guide vocals|guide vocal|sing king|karafun|instrumental karaoke|playback|karaoke version""",
     "instrumental": """instrumental|instrumentale|instrumentals|instrumental version|inst|インスト|インストゥルメンタル|
-        инструментал|acapella|a capella|a cappella|acappella|vocals only|only vocals|isolated vocals|
-        isolated guitar|isolated bass|drumless|beat only|type beat|stems|без слов|伴奏版|純音樂|纯音乐""",
+        инструментал|isolated guitar|isolated bass|drumless|beat only|type beat|stems|без слов|伴奏版|純音樂|纯音乐""",
+    "vocals": """acapella|a capella|a cappella|acappella|vocals only|only vocals|isolated vocals|vocal only""",
     "remix": """remix|remixed|remixes|rmx|mix|bootleg|mashup|mash up|rework|reworked|flip|vip mix|dub|dub mix|refix|
         re edit|edit by|ремикс|リミックス|리믹스|混音|club mix|dance mix|house mix|dj mix|remezcla|remiks|phonk|
         hardstyle|drill version|drill remix|jersey club|techno version|trap version|dnb|drum and bass|megamix|
         vs|vip|house version|amapiano|eurodance|remake|dubstep|mix by|intro mix|dub version|techno remix""",
-    "speed": """sped up|speed up|spedup|speedup|sped up version|super sped up|nightcore|daycore|slowed|slowed down|
-        slow down|super slowed|ultra slowed|slowed reverb|slowed and reverb|slowed n reverb|reverb|reverbed|
-        slow version|fast version|faster|chopped and screwed|chopped|screwed|8d|8d audio|16d|9d audio|bass boosted|
-        bassboosted|pitched|pitch shifted|432hz|432 hz|528hz|tiktok version|tiktok remix|in another room|
-        from another room|muffled|underwater|distorted|reversed|backwards|half speed|x2 speed|ускоренная|
-        замедленная|замедлено|acelerada|lento|low pitch|high pitch|loud version|lower key|higher key|ナイトコア|
-        anti nightcore|ncs version|empty arena|in a bathroom|underground|slowedreverb""",
+    "fast": """sped up|speed up|spedup|speedup|sped up version|super sped up|nightcore|fast version|faster|x2 speed|
+        tiktok version|tiktok remix|ускоренная|acelerada|high pitch|higher key|ナイトコア|speed songs|sped|speed ver""",
+    "slow": """daycore|slowed|slowed down|slow down|super slowed|ultra slowed|slowed reverb|slowed and reverb|
+        slowed n reverb|slowed with reverb|slowedreverb|reverb|reverbed|slow version|chopped and screwed|chopped|
+        screwed|half speed|замедленная|замедлено|lento|low pitch|lower key|anti nightcore|slowed version""",
+    "effect": """8d|8d audio|16d|9d audio|bass boosted|bassboosted|pitched|pitch shifted|432hz|432 hz|528hz|
+        in another room|from another room|muffled|underwater|distorted|reversed|backwards|loud version|ncs version|
+        empty arena|in a bathroom|in an empty mall|playing in an empty mall|underground|8d music|3d audio|
+        dolby atmos|spatial audio|binaural""",
     "bulk": """1 hour|one hour|2 hours|3 hours|10 hours|1hour|1 hora|1 час|1 heure|1 stunde|30 minutes|10 min loop|
         1時間|1시간|一小时|一小時|loop|looped|extended loop|on repeat|full album|full ep|album completo|
         disco completo|полный альбом|greatest hits|best songs|best of|top 10|top 20|top 50|top 100|playlist|
@@ -139,6 +142,8 @@ def words(text: str) -> tuple[str, ...]:
     """
     for pattern, letter in _STYLED:
         text = pattern.sub(letter, text)
+    # A letter of its own in Cyrillic, which `normalise` takes for an accented one: it is written y, not i.
+    text = unicodedata.normalize("NFC", text).replace("й", "y").replace("Й", "y")
     found: list[str] = []
     for word in normalise(text).split():
         if word.isascii():

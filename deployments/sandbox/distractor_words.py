@@ -66,6 +66,17 @@ NATIVE_NOTES: dict[str, tuple[str, ...]] = {
     "ar": ("فيديو كليب", "كلمات"),
 }
 
+# What else stands in brackets beside a right upload; {album} {year} {other} are filled in.
+ASIDES = (
+    "({year})",
+    "[4K Upgrade]",
+    "({album})",
+    "(Prod. by {other})",
+    "(dir. by {other})",
+    "[{year} Remastered]",
+    "(US)",
+)
+
 UPLOADERS = (
     "Lyric Harbour",
     "7cloudlets",
@@ -226,7 +237,7 @@ VERSIONS: dict[str, Version] = {
         official=0.0,
     ),
     "instrumental": Version(
-        0.2, ("Instrumental", "Instrumental Version", "Official Instrumental", "Inst.", "Acapella"), (0.97, 1.03)
+        0.2, ("Instrumental", "Instrumental Version", "Official Instrumental", "Inst."), (0.97, 1.03)
     ),
     "remix": Version(
         0.45,
@@ -247,24 +258,15 @@ VERSIONS: dict[str, Version] = {
         (0.75, 1.7),
         as_song=0.5,
     ),
-    "speed": Version(
-        0.4,
-        (
-            "Sped Up",
-            "sped up",
-            "Slowed + Reverb",
-            "slowed & reverb",
-            "Nightcore",
-            "Slowed",
-            "8D Audio",
-            "Bass Boosted",
-            "Sped Up Version",
-            "super slowed",
-            "slowed n reverb",
-        ),
-        (0.75, 1.35),
+    "fast": Version(0.3, ("Sped Up", "sped up", "Nightcore", "Sped Up Version", "speed up"), (0.72, 0.9), official=0.1),
+    "slow": Version(
+        0.25,
+        ("Slowed + Reverb", "slowed & reverb", "Slowed", "super slowed", "slowed n reverb", "slowed to perfection"),
+        (1.1, 1.35),
         official=0.1,
     ),
+    "effect": Version(0.1, ("8D Audio", "Bass Boosted", "432Hz", "8D"), (0.98, 1.02), as_song=0.05, official=0.0),
+    "vocals": Version(0.06, ("Acapella", "A Cappella", "Vocals Only", "Isolated Vocals"), (0.95, 1.03), official=0.2),
     "bulk": Version(
         0.15,
         ("1 Hour", "1 Hour Loop", "10 Hours", "1 hour version", "Full Album", "1時間", "loop 1 hour"),
@@ -299,7 +301,27 @@ VERSIONS: dict[str, Version] = {
         0.12, ("Demo", "Demo Version", "Early Demo", "Alternate Take", "Rehearsal {year}"), (0.7, 1.3), 0.6
     ),
     "language": Version(
-        0.1, ("Spanish Version", "English Version", "Japanese Ver.", "Versión en Español", "Re-Recorded"), (0.96, 1.04)
+        0.1, ("Spanish Version", "English Version", "Japanese Ver.", "Versión en Español"), (0.96, 1.04)
+    ),
+    "rerecorded": Version(0.06, ("Re-Recorded", "{artist}'s Version", "New Recording"), (0.97, 1.04), 0.6),
+    "odd": Version(
+        0.2,
+        (
+            "playing in an empty mall",
+            "Versión Salsa",
+            "{hall}",
+            "{hall} {year}",
+            "played on a toy piano",
+            "{other} & Friends",
+            "but it's only the chorus",
+            "Season 3 Finale",
+            "with the {hall} Ensemble",
+            "for two harps",
+            "Restrung",
+        ),
+        (0.8, 1.25),
+        as_song=0.3,
+        official=0.35,
     ),
     "extended": Version(0.15, ("Extended Mix", "Extended Version", '12" Mix', "Long Version"), (1.3, 2.2), 0.6),
 }

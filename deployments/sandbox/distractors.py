@@ -43,7 +43,7 @@ class Offer:
 def as_known(dice: Dice, track: Track) -> Wanted:
     """The track as a catalogue knows it: gaps, other spellings, now and then a wrong duration."""
     guests = track.artists[1:]
-    title = track.name
+    title = _typo(dice, track.name) if dice.chance(0.02) else track.name
     in_title = bool(guests) and dice.chance(0.4)
     if in_title:
         title += dice.pick((" (feat. {})", " (feat. {})", " feat. {}", " (with {})", " [ft. {}]")).format(_all(guests))
@@ -51,8 +51,6 @@ def as_known(dice: Dice, track: Track) -> Wanted:
         title += dice.pick((" - {}", " ({})")).format(track.mark)
     elif dice.chance(0.12):
         title += dice.pick(words.EDITIONS).format(year=track.year + dice.whole(5, 40))
-    if dice.chance(0.02):
-        title = _typo(dice, title)
     duration: int | None = track.duration_ms + dice.whole(-900, 900)
     if dice.chance(0.1):
         duration = None
@@ -212,6 +210,10 @@ def _fan_upload(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
 
 def _video(dice: Dice, track: Track, note: str, channel: str, duration_ms: int, what: str) -> Offer:
     title = _video_title(dice, track, note)
+    if dice.chance(0.08):
+        title += " " + dice.pick(words.ASIDES).format(
+            album=track.album, year=track.year, other=dice.pick(words.UPLOADERS)
+        )
     said = Candidate(id="", title=title, channel=channel, duration_ms=duration_ms, kind="video")
     return Offer(candidate=said, same=True, what=what)
 

@@ -180,7 +180,7 @@ def test_any_text_gets_a_probability(
 
 def test_the_coefficients_say_where_they_come_from() -> None:
     said = coefficients()["provenance"]
-    assert {"fitted", "script", "seed", "labels", "unseen_scores_at_0.9"} <= set(said)
+    assert {"fitted", "script", "seeds", "labels", "unseen_scores"} <= set(said)
     for source in ("youtube", "spotify", "any"):
         model = model_of(source)
         assert model.weights["live"] < 0 < model.weights["title"]
