@@ -34,6 +34,7 @@ LIVE: dict[str, Live] = {
     "lastfm": Live(made_by="connectors.lastfm:connect", details=("track_info", "track_tags")),
     "spotify": Live(made_by="connectors.spotify:connect", details=("track",)),
     "tmdb": Live(made_by="connectors.tmdb:connect", finds="film", details=("film",)),
+    "trailers": Live(made_by="connectors.youtube:trailers", finds="film"),
     "youtube": Live(made_by="connectors.youtube:connect"),
 }
 """Sources that are asked over the network."""

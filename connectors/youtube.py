@@ -53,6 +53,11 @@ class YoutubeSettings(BaseModel):
     policy: PolicySettings = PolicySettings(requests_per_second=2.0, hosts=(".googlevideo.com", ".youtube.com"))
 
 
+def trailers(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> "Trailers":
+    """The same, for films."""
+    return Trailers(*settled(YoutubeSettings, policy, settings))
+
+
 def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> "Youtube":
     """YouTube with these settings; without a policy it makes its own."""
     return Youtube(*settled(YoutubeSettings, policy, settings))
@@ -67,18 +72,14 @@ class Youtube:
 
     def __init__(self, settings: YoutubeSettings, policy: Policy | None = None) -> None:
         self._settings = settings
-        self._policy = policy or Policy(self.name, settings.policy)
+        self._policy = policy or Policy("youtube", settings.policy)
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
-        """The id where it is known (trailers); else artist and title; a film without creators by "trailer"."""
+        """The id where it is known; else artist and title."""
         if known := wanted.ids.get("youtube"):
             return (Request(entity="video", key=known),)
         title = " ".join(wanted.title.split())
-        if not title:
-            return ()
-        if wanted.ids.keys() & {"imdb", "tmdb"}:
-            return (Request(entity="search", key=" ".join(filter(None, [title, str(wanted.year or ""), "trailer"]))),)
-        if not wanted.creators:
+        if not title or not wanted.creators:
             return ()
         return (Request(entity="search", key=f"{' '.join(wanted.creators[:2])} - {title}"),)
 
@@ -94,11 +95,13 @@ class Youtube:
         elif request.entity == "video":
             url = self.address(request.key)
         else:
-            raise ValueError(f"youtube: unknown entity '{request.entity}'; known: {', '.join(sorted(self.entities))}")
+            raise ValueError(
+                f"{self.name}: unknown entity '{request.entity}'; known: {', '.join(sorted(self.entities))}"
+            )
         with self._client({}) as client, _errors(url):
             said = client.sanitize_info(client.extract_info(url, download=False, process=request.entity == "search"))
         if not isinstance(said, Mapping):
-            raise SchemaDrift("youtube: yt-dlp read nothing", source=self.name, url=url)
+            raise SchemaDrift("youtube: yt-dlp read nothing", source="youtube", url=url)
         return Record(
             entity=request.entity, source_id=request.key, payload=_kept(said), url=url, fetched_at=datetime.now(UTC)
         )
@@ -111,7 +114,7 @@ class Youtube:
         """
         entries = [payload] if entity == "video" else payload.get("entries")
         if not isinstance(entries, list):
-            raise SchemaDrift("youtube: a search without entries", source=self.name)
+            raise SchemaDrift("youtube: a search without entries", source="youtube")
         return [candidate for entry in entries if isinstance(entry, Mapping) and (candidate := _candidate(entry))]
 
     def fetch_audio(self, video_id: str, folder: Path) -> Path:
@@ -134,13 +137,13 @@ class Youtube:
         with self._client(options) as client, _errors(url), self._formats(url):
             said: Any = client.extract_info(url, download=False, process=False)
             if (said or {}).get("live_status") in _ON_AIR:
-                raise NotFound("youtube: a live stream is no recording", source=self.name, url=url)
+                raise NotFound("youtube: a live stream is no recording", source="youtube", url=url)
             done: Any = client.process_ie_result(said, download=True)
         parts = (done or {}).get("requested_downloads") or []
         paths = [Path(part["filepath"]) for part in parts if part.get("filepath")]
         if len(paths) != 1 or not paths[0].is_file():
             limit = f"{self._settings.policy.size_bytes:,} bytes"
-            raise TooLarge(f"youtube: the sound is larger than {limit}; nothing was kept", source=self.name, url=url)
+            raise TooLarge(f"youtube: the sound is larger than {limit}; nothing was kept", source="youtube", url=url)
         return paths[0]
 
     def address(self, video_id: str) -> str:
@@ -159,7 +162,7 @@ class Youtube:
 
     def pages(self, entity: str, *, keys: Sequence[Any] | None = None, cursor: str | None = None) -> Iterator[Page]:
         """Nothing: YouTube is asked one question at a time."""
-        raise ValueError(f"youtube: '{entity}' has no pages; ask with `lookup`")
+        raise ValueError(f"{self.name}: '{entity}' has no pages; ask with `lookup`")
 
     def close(self) -> None:
         """Give back the connections."""
@@ -175,7 +178,7 @@ class Youtube:
             if not (ours and _NO_FORMATS.search(str(exc))) or javascript_runtime():
                 raise
             said = "youtube: no format can be read without a JavaScript runtime; install deno"
-            raise TransientError(said, source=self.name, url=url) from exc
+            raise TransientError(said, source="youtube", url=url) from exc
 
     @contextmanager
     def _client(self, options: dict[str, Any]) -> Generator[YoutubeDL]:
@@ -199,6 +202,17 @@ class Youtube:
             yield client
         finally:
             client.close()
+
+
+class Trailers(Youtube):
+    """The videos that a source before it in the catalogue says are films' trailers, such as TMDb; none is guessed."""
+
+    name: ClassVar[str] = "trailers"
+
+    def questions(self, wanted: Wanted) -> tuple[Request, ...]:
+        """The trailer's id, where one is known."""
+        known = wanted.ids.get("youtube")
+        return (Request(entity="video", key=known),) if known else ()
 
 
 def javascript_runtime() -> str | None:

@@ -154,6 +154,7 @@ NAMESPACES = {
     "movielens": "movielens",
     "tmdb": "tmdb",
     "tmdb_files": "tmdb",
+    "trailers": "youtube",
     "youtube": "youtube",
     "genius": "genius",
     "spotify_tracks": "spotify",

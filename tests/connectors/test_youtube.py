@@ -21,7 +21,7 @@ from connectors.errors import (
     TransientError,
 )
 from connectors.http import PolicySettings
-from connectors.youtube import Youtube, YoutubeSettings, connect, javascript_runtime
+from connectors.youtube import Youtube, YoutubeSettings, connect, javascript_runtime, trailers
 from connectors.youtube_errors import error_of
 from connectors.youtube_models import Search, Video
 from tests.connectors.recorded import Recorded, cassette
@@ -43,16 +43,19 @@ def youtube(policy: Recorded) -> Youtube:
     return connect(policy=policy, pause_s=0)
 
 
-def test_a_track_is_asked_for_by_artist_and_title_and_a_trailer_by_its_id() -> None:
+def test_a_track_is_asked_for_by_artist_and_title_and_a_trailer_by_its_id_alone() -> None:
     def ask(**wanted: Any) -> list[tuple[str, str]]:
         return [
             (request.entity, request.key) for request in connect(policy=Recorded("youtube")).questions(Wanted(**wanted))
         ]
 
     assert ask(title="Paper  Moons", creators=("Ann", "Bo", "Cy")) == [("search", "Ann Bo - Paper Moons")]
-    assert ask(title="The Long Tide", year=1987, ids={"tmdb": "7"}) == [("search", "The Long Tide 1987 trailer")]
-    assert ask(title="The Long Tide", ids={"youtube": "ddddddddddd"}) == [("video", "ddddddddddd")]
+    assert ask(title="Paper Moons", ids={"youtube": "ddddddddddd"}) == [("video", "ddddddddddd")]
     assert ask(title="Paper Moons") == []
+    films = trailers(policy=Recorded("youtube"))
+    trailer = Wanted(title="The Long Tide", creators=("Dora",), ids={"tmdb": "7", "youtube": "ddddddddddd"})
+    assert films.questions(trailer) == (Request(entity="video", key="ddddddddddd"),)
+    assert films.questions(Wanted(title="The Long Tide", creators=("Dora",), ids={"tmdb": "7"})) == ()
 
 
 def test_a_search_gives_videos_with_channel_length_and_views(youtube: Youtube, policy: Recorded) -> None:
