@@ -230,11 +230,9 @@ class Lastfm:
             return self._pylast
         if not self.settings.api_key:
             raise AuthError("lastfm: no key; set LASTFM_API_KEY (www.last.fm/api/account/create)", source=self.name)
-        from pylast import LastFMNetwork
-
         for noisy in ("httpx2", "pylast"):  # httpx2 prints every URL at INFO, pylast every answer at DEBUG
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        network = LastFMNetwork(api_key=self.settings.api_key.get_secret_value())
+        network = _network_type()(api_key=self.settings.api_key.get_secret_value())
         server = urlsplit(self.settings.endpoint)
         network.ws_server = (server.netloc, server.path)
         # "https://" as a key of mounts: everything goes through our transport, with no proxy in between.
@@ -315,6 +313,17 @@ def _params(request: Request) -> dict[str, str]:
     if request.entity == "artist_tags":
         return {"artist": unquote_plus(request.key)}
     return {"page" if request.entity == "chart" else "user": request.key}
+
+
+@cache
+def _network_type() -> Any:
+    from pylast import LastFMNetwork
+
+    class Network(LastFMNetwork):
+        def __repr__(self) -> str:
+            return "Last.fm"  # pylast's shows the key, in whatever shows variables: a traceback, a debugger
+
+    return Network
 
 
 @cache

@@ -6,8 +6,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlencode
 
@@ -92,6 +93,22 @@ def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any
     return Spotify(*settled(SpotifySettings, policy, settings))
 
 
+@dataclass
+class _App:
+    """What was learnt of one app, by all of this process's connectors: each chunk of a build opens some."""
+
+    token: Any = None
+    no_batch: set[str] = field(default_factory=set[str])  # entities whose batch endpoint refused it
+    limits: dict[str, int] = field(
+        default_factory=dict[str, int]
+    )  # page sizes that it may ask for, where one was refused
+
+
+@cache
+def _app(endpoint: str, *credentials: str) -> _App:
+    return _App()
+
+
 class Spotify:
     """Answers of the Web API.
 
@@ -111,9 +128,7 @@ class Spotify:
         self.policy = policy or Policy(self.name, settings.policy, secrets=secrets, judge=judge)
         self._endpoint = settings.endpoint.rstrip("/") + "/"
         self._spotipy: Any = None
-        self._token: Any = None
-        self._closed_batches: set[str] = set()  # entities whose batch endpoint refused this app
-        self._limits = {"search": settings.search_limit, "playlist": settings.playlist_limit}
+        self._app = _app(self._endpoint, *secrets)
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
         """Its id, its ISRC, then a search with field filters and one in free text."""
@@ -186,7 +201,7 @@ class Spotify:
         def ask(client: Any, limit: int) -> Any:
             return client.search(q=request.key, limit=limit, type=kind, market=self.settings.market)
 
-        body, limit = self._ask_adapting("search", ask)
+        body, limit = self._ask_adapting("search", self.settings.search_limit, ask)
         return self._record("search", request.key, body, "search", q=request.key, limit=limit, type=kind)
 
     def _one(self, entity: str, id_: str) -> Record:
@@ -200,7 +215,7 @@ class Spotify:
                 id_, limit=limit, offset=offset, market=self.settings.market, additional_types=("track",)
             )
 
-        body, limit = self._ask_adapting("playlist", ask)
+        body, limit = self._ask_adapting("playlist", self.settings.playlist_limit, ask)
         path = f"playlists/{id_}/items"
         return self._record("playlist_rows", f"{id_}/{offset}", body, path, offset=offset, limit=limit)
 
@@ -219,7 +234,7 @@ class Spotify:
 
     def _batch(self, entity: str, ids: Sequence[str]) -> list[Record] | None:
         """The entities with these ids in one answer; None where this app may not ask so."""
-        if not self.settings.batch or entity in self._closed_batches:
+        if not self.settings.batch or entity in self._app.no_batch:
             return None
         ids = [id_ for id_ in ids if _ID.fullmatch(id_)]
         market = {"market": self.settings.market} if self.settings.market and entity != "artist" else {}
@@ -229,7 +244,7 @@ class Spotify:
             if exc.status not in (403, 404, 410):
                 raise
             # Closed to apps in development mode since February 2026, while the single endpoint answers.
-            self._closed_batches.add(entity)
+            self._app.no_batch.add(entity)
             return None
         found = objects_of(body.get(f"{entity}s"))  # null for an id that is not there
         return [
@@ -295,17 +310,17 @@ class Spotify:
             entity=entity, source_id=key, payload=body, url=self.policy.redact(url), fetched_at=datetime.now(UTC)
         )
 
-    def _ask_adapting(self, what: str, call: Callable[..., Any]) -> tuple[Payload, int]:
-        """The answer with the largest page that is allowed, and that page's size; the size is remembered."""
+    def _ask_adapting(self, what: str, wanted: int, call: Callable[..., Any]) -> tuple[Payload, int]:
+        """The answer with the largest page that is allowed, and that page's size; a refusal is remembered."""
         while True:
-            limit = self._limits[what]
+            limit = min(wanted, self._app.limits.get(what, wanted))
             try:
                 return self._ask(partial(call, limit=limit)), limit
             except PermanentError as exc:
                 smaller = next((size for size in LIMITS if size < limit), None)
                 if smaller is None or not is_of_limit(exc):
                     raise
-                self._limits[what] = smaller
+                self._app.limits[what] = smaller
 
     def _ask(self, call: Callable[[Any], Any]) -> Payload:
         client = self._client()
@@ -314,7 +329,7 @@ class Spotify:
         except AuthError as exc:
             if exc.status != 401 or not exc.url.startswith(self._endpoint):
                 raise
-            self._token.save_token_to_cache(None)  # it expired before its time: once more with a new one
+            self._app.token.save_token_to_cache(None)  # it expired before its time: once more with a new one
             body = self._told(call, client)
         if not isinstance(body, Mapping):
             raise SchemaDrift(f"spotify: the answer is a {type(body).__name__}, not an object", source=self.name)
@@ -347,7 +362,7 @@ class Spotify:
 
         # At DEBUG it logs the headers, at ERROR what we raise.
         logging.getLogger("spotipy").setLevel(logging.CRITICAL)
-        self._token = MemoryCacheHandler()
+        self._app.token = self._app.token or MemoryCacheHandler()
         # Typed as a bool and an int there; taken as they are.
         session, timeout_s = cast("Any", self.policy.session()), cast("Any", self.settings.policy.timeout_s)
         auth = SpotifyClientCredentials(
@@ -355,7 +370,7 @@ class Spotify:
             client_secret=self.settings.client_secret.get_secret_value(),
             requests_session=session,
             requests_timeout=timeout_s,
-            cache_handler=self._token,
+            cache_handler=self._app.token,
         )
         setattr(auth, "OAUTH_TOKEN_URL", self.settings.token_url)  # noqa: B010 # typed as one literal
         session.trust_env = False  # a proxy is a setting of the policy

@@ -1,14 +1,28 @@
 """What every live connector of the registry must do; nothing is asked over the network."""
 
+import io
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from requests import PreparedRequest, Response
+from urllib3 import HTTPResponse
 
 from connectors import registry
 from connectors.base import Request, Wanted
-from connectors.errors import AuthError, SchemaDrift
+from connectors.errors import (
+    AuthError,
+    BlockedPage,
+    ConnectorError,
+    NotFound,
+    QuotaExceeded,
+    SchemaDrift,
+    TransientError,
+)
+from connectors.http_requests import PolicyAdapter
 
 KEYS = ("LASTFM_API_KEY", "SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET", "GENIUS_ACCESS_TOKEN", "TMDB_API_KEY")
 SECRET = "a-secret-that-is-never-told"
@@ -89,3 +103,81 @@ def test_without_its_key_nothing_is_asked(name: str, monkeypatch: pytest.MonkeyP
 @EVERY
 def test_secrets_are_in_no_representation(name: str, opened: Any) -> None:
     assert SECRET not in repr(vars(opened))
+
+
+# --- what goes wrong, under the real policy: only the wire is ours
+
+Said = tuple[int, dict[str, str], Any]
+OF_ALL: dict[type[ConnectorError], Said] = {
+    TransientError: (503, {}, ""),
+    QuotaExceeded: (429, {"Retry-After": "7200"}, ""),
+    BlockedPage: (200, {"Content-Type": "text/html"}, "<!doctype html><html><body>Are you a robot?</body></html>"),
+}
+IN_OWN_WORDS: dict[tuple[str, type[ConnectorError]], Said] = {
+    ("lastfm", AuthError): (403, {}, {"error": 10, "message": "Invalid API key"}),
+    ("lastfm", NotFound): (200, {}, {"error": 6, "message": "Track not found"}),
+    ("spotify", AuthError): (401, {}, {"error": {"status": 401, "message": "Invalid access token"}}),
+    ("spotify", NotFound): (404, {}, {"error": {"status": 404, "message": "Resource not found"}}),
+    ("genius", AuthError): (401, {}, {"error": "invalid_token", "error_description": "The access token is invalid."}),
+    ("genius", NotFound): (404, {}, {"meta": {"status": 404, "message": "Not found"}}),
+    ("tmdb", AuthError): (401, {}, {"status_code": 7, "status_message": "Invalid API key", "success": False}),
+    ("tmdb", NotFound): (404, {}, {"status_code": 34, "status_message": "The resource could not be found."}),
+}
+WRONG = [((name, kind), said) for name in sorted(registry.LIVE) for kind, said in OF_ALL.items()]
+WRONG += [(case, said) for case, said in IN_OWN_WORDS.items() if case[0] in registry.LIVE]
+PLAIN = {"retries": 1, "backoff_s": 0.0, "requests_per_second": None}
+
+
+def answer_all(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
+    """Every request but that for a token gets this answer."""
+
+    def play(adapter: PolicyAdapter, request: PreparedRequest, proxies: Any = None) -> Response:
+        status, headers, body = said
+        if "/api/token" in str(request.url):
+            status, headers, body = 200, {}, {"access_token": SECRET + "-token", "expires_in": 3600}
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        raw = HTTPResponse(io.BytesIO(data), headers=headers, status=status, preload_content=False)
+        return adapter.build_response(request, raw)
+
+    monkeypatch.setattr(PolicyAdapter, "open", play)
+
+
+@pytest.mark.parametrize(
+    ("case", "said"), WRONG, ids=lambda value: "" if len(value) == 3 else f"{value[0]}-{value[1].__name__}"
+)
+def test_what_goes_wrong_is_one_of_our_errors_and_tells_no_secret(
+    case: tuple[str, type[ConnectorError]],
+    said: Said,
+    secrets: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name, kind = case
+    caplog.set_level(logging.DEBUG)
+    answer_all(monkeypatch, said)
+    connector = registry.connect(name, policy=PLAIN)
+    question = connector.questions(FILM if registry.LIVE[name].finds == "film" else TRACK)[0]
+    with pytest.raises(kind, match=f"{name}: ") as caught:
+        connector.lookup(question)
+    assert type(caught.value) is kind
+    assert caught.value.source == name
+    chain: list[BaseException] = [caught.value]
+    for shown in chain:
+        assert SECRET not in str(shown) + repr(vars(shown))
+        inner = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+        if inner is not None and not any(inner is other for other in chain):  # yt-dlp's errors hold each other
+            chain.append(inner)
+    assert SECRET not in caplog.text
+    assert SECRET not in repr(vars(connector))
+    connector.close()
+
+
+@EVERY
+def test_a_quota_says_when_it_is_renewed(name: str, secrets: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_all(monkeypatch, OF_ALL[QuotaExceeded])
+    connector = registry.connect(name, policy=PLAIN)
+    question = connector.questions(FILM if registry.LIVE[name].finds == "film" else TRACK)[0]
+    with pytest.raises(QuotaExceeded) as caught:
+        connector.lookup(question)
+    assert caught.value.retry_at is not None
+    connector.close()

@@ -15,7 +15,7 @@ from connectors.errors import (
     SchemaDrift,
     TransientError,
 )
-from connectors.spotify import Spotify, SpotifySettings, connect, cover_of
+from connectors.spotify import Spotify, SpotifySettings, _app, connect, cover_of
 from connectors.spotify_answers import isrc_of, judge, year_of
 from tests.connectors.cassette import SECRET, Cassette
 
@@ -24,6 +24,12 @@ TOKEN = {
     "ask": "POST /api/token?grant_type=client_credentials",
     "body": {"access_token": "made-up", "token_type": "Bearer", "expires_in": 3600},
 }
+
+
+@pytest.fixture(autouse=True)
+def forgetful():
+    """What was learnt of an app ends with the test."""
+    _app.cache_clear()
 
 
 def spotify(tape, **settings):
@@ -272,6 +278,13 @@ def test_a_batch_that_is_refused_is_asked_one_by_one_and_the_refusal_remembered(
     assert [page.cursor for page in pages] == ["1", "2", None]
     list(connector.pages("track", keys=[T]))
     assert sum("ids=" in ask for ask in connector.policy.asked) == 1
+
+
+def test_what_one_connector_learnt_of_an_app_the_next_one_knows():
+    list(spotify("batch_closed").pages("track", keys=[T, N, V]))
+    other = spotify(Cassette("spotify", [{"ask": f"GET /v1/tracks/{T}", "body": {"id": T, "name": "Lanterns"}}]))
+    assert [record.source_id for page in other.pages("track", keys=[T]) for record in page.records] == [T]
+    assert len(other.policy.asked) == 1  # neither the token nor the batch
 
 
 def test_a_batch_that_is_allowed_is_one_request():
