@@ -90,19 +90,39 @@ class GeniusCatalogue:
         short, dice = self.short(row, root), Dice("genius full", row.id)
         precise = len(row.released) == 10
         kept = {key: value for key, value in short.items() if not key.startswith("relationships")}
-        stats = {**short["stats"], "accepted_annotations": 0, "contributors": dice.whole(1, 90), "iq_earners": 1}
+        stats = {
+            **short["stats"],
+            "accepted_annotations": 0,
+            "concurrents": 2,
+            "contributors": dice.whole(1, 90),
+            "iq_earners": 1,
+        }
         return {
             **kept,
             "apple_music_id": None,
             "apple_music_player_url": f"{WEB}/songs/{row.id}/apple_music_player",
             "description": _prose("", text_format),
             "embed_content": f"<div id='rg_embed_link_{row.id}' class='rg_embed_link' data-song-id='{row.id}'></div>",
+            "fact_track": {
+                "provider": "spotify",
+                "external_url": f"https://open.spotify.com/track/{dice.base62()}",
+                "button_text": "Behind the Lyrics in Spotify",
+                "help_link_text": "What's a Fact Track?",
+                "help_link_url": f"{WEB}/a/genius-and-spotify-together",
+            },
             "featured_video": False,
             "lyrics_placeholder_reason": row.state if row.state in ("instrumental", "unreleased") else None,
             "recording_location": None,
             "release_date": row.released if precise else None,
             "stats": {**stats, "transcribers": dice.whole(0, 3), "verified_annotations": 0},
             "album": self._album(row, root),
+            "current_user_metadata": {
+                "permissions": ["see_pageviews", "view_apple_music_player", "view_song_stats"],
+                "excluded_permissions": ["award_transcription_iq", "edit_lyrics"],
+                "interactions": {"pyong": False, "following": False},
+                "relationships": {},
+                "iq_by_action": {},
+            },
             "custom_performances": [],
             "description_annotation": None,
             "lyrics_marked_complete_by": None,

@@ -226,6 +226,8 @@ class LastfmService:
         names = list(dict.fromkeys(name for row in rows for name, _ in row.tags))[:5]
         url = _url(rows[0].artist)
         counts = {"listeners": str(max(row.listeners for row in rows)), "playcount": str(_plays(rows))}
+        if ask.query.get("username"):
+            counts["userplaycount"] = "0"
         link = {"#text": "", "rel": "original", "href": f"{url}/+wiki"}
         said = {
             **self._artist_short(rows[0]),

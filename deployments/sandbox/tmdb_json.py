@@ -60,7 +60,7 @@ def film_full(film: FilmRow) -> dict[str, Any]:
         number, name = film.collection
         collection = {"id": number, "name": name, "poster_path": film.poster, "backdrop_path": film.backdrop}
     dice = Dice("tmdb", "company", film.id)
-    company = {"id": dice.whole(2, 90_000), "logo_path": None, "name": "Salt & Sons Pictures"}
+    company = {"id": dice.whole(2, 90_000), "logo_path": f"/{dice.base62(27)}.png", "name": "Salt & Sons Pictures"}
     return {
         **short,
         "belongs_to_collection": collection,
@@ -164,7 +164,6 @@ def _image(path: str, width: int, height: int) -> dict[str, Any]:
         "aspect_ratio": round(width / height, 3),
         "height": height,
         "iso_639_1": None,
-        "iso_3166_1": None,
         "file_path": path,
         "vote_average": 0.0,
         "vote_count": 0,
