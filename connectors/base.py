@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from storage.lazy import pa
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from connectors.candidates import Candidate
 
 
@@ -129,6 +131,8 @@ class Wanted:
 class LiveConnector(Connector, Protocol):
     """A source that is asked over the network, one question at a time; `pages` serves histories and charts."""
 
+    models: ClassVar[Mapping[str, type[BaseModel]]]  # entity -> the shape of its answers, as far as it is read
+
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
         """How to find the item: the cascade of searches, exact ids first; empty where it cannot be asked for."""
         ...
@@ -139,6 +143,10 @@ class LiveConnector(Connector, Protocol):
         Raises:
             ConnectorError: `NotFound`, `AuthError`, `QuotaExceeded`, `BlockedPage`, `TransientError`, `SchemaDrift`.
         """
+        ...
+
+    def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
+        """How to ask for a detail that another answer points to; for those that `Live.by_way_of` names."""
         ...
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:

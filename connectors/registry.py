@@ -27,6 +27,9 @@ class Live:
     made_by: str  # module:function
     finds: str = "track"  # the kind of item it is searched for
     details: tuple[str, ...] = ()  # what is asked of an entity that an item was linked to
+    by_way_of: tuple[tuple[str, str], ...] = ()  # a detail, and the one that says how to ask for it (`request_from`)
+    described_by: str = ""  # the answer that says what it is, and where its picture lies
+    media: tuple[str, ...] = ()  # `image`, `audio`: what files it has
 
 
 LIVE: dict[str, Live] = {

@@ -10,7 +10,11 @@ from tasks.run import open_build, release, run, summary
 
 @flow(name="build-features")
 def build_features(
-    catalogue: str = "demo", wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()
+    catalogue: str = "demo",
+    wait_s: float = 0.0,
+    quiet: bool = False,
+    refit: tuple[str, ...] = (),
+    replay: bool = False,
 ) -> dict[str, Any]:
     """Bring every table of a catalogue up to date and release it.
 
@@ -19,11 +23,12 @@ def build_features(
         wait_s: Seconds to wait while another build holds the store.
         quiet: Show no progress.
         refit: Featurizers whose frozen fit is made anew.
+        replay: Compute everything after `raw` anew, and ask no source.
 
     Returns:
         The release's name, whether it is partial, and what each stage did.
     """
-    with open_build(catalogue, wait_s=wait_s, quiet=quiet, refit=refit) as build:
+    with open_build(catalogue, wait_s=wait_s, quiet=quiet, refit=refit, replay=replay) as build:
         run(build, ingest)
         run(build, items_and_links)
         run(build, texts)

@@ -225,6 +225,40 @@ _LINKS = _table(
     Column("evidence", "string", about="what matched"),
     Column("state", "string", about="accepted, review, rejected"),
 )
+_MATCHES = _table(
+    "keyed",
+    "matches",
+    "item_id source",
+    "what searching a source for an item found: candidates with probabilities, before thresholds and decisions",
+    _required("item_id", "string", about="the item"),
+    _required("source", "string", about="name of the source in the catalogue"),
+    Column("method", "string"),  # search, or the kind of id that the source was asked by: spotify, isrc, imdb, ...
+    Column("candidates", "strings"),  # ids of the source, most probable first
+    Column("probabilities", "floats"),  # of each candidate, 0 to 1
+    Column("evidence", "string"),  # JSON: the questions asked, and what spoke for the first candidate
+)
+_DECISIONS = _table(
+    "log",
+    "decisions",
+    "item_id source source_id",
+    "what people decided about candidates; the newest counts",
+    _required("item_id", "string"),
+    _required("source", "string"),
+    _required("source_id", "string"),
+    _required("state", "string"),  # accepted, rejected
+    Column("note", "string"),
+)
+_DRIFTS = _table(
+    "log",
+    "drifts",
+    "source entity request_key",
+    "answers of live sources whose shape is not the one that their connector knows",
+    _required("source", "string"),
+    _required("entity", "string"),
+    _required("request_key", "string"),
+    Column("missing", "strings"),  # dotted paths of fields that the connector expects
+    Column("unknown", "strings"),  # of fields that it does not know
+)
 _ITEMS = _table(
     "keyed",
     "items",
@@ -395,6 +429,9 @@ TABLES: dict[str, Table] = {
         _QUARANTINE,
         _INTERACTIONS,
         _ENTITIES,
+        _MATCHES,
+        _DECISIONS,
+        _DRIFTS,
         _LINKS,
         _ITEMS,
         _USERS,

@@ -231,8 +231,8 @@ def subject(entity: str, request_key: str) -> str | None:
 def entities_stage(catalogue: Catalogue) -> Stage:
     """Raw records to `entities`."""
     connectors = {source: settings.connector for source, settings in catalogue.sources.items()}
-    pairs = ", ".join(f"('{s}', '{e}')" for s, c in connectors.items() for e in DESCRIBING[c])
-    mine = f"(from raw where (source, entity) in ({pairs}))"
+    pairs = ", ".join(f"('{s}', '{e}')" for s, c in connectors.items() for e in DESCRIBING.get(c, ())) or "('', '')"
+    mine = f"(from raw where (source, entity) in ({pairs}) and body is not null)"
     return Stage(
         name="entities",
         version=VERSION,

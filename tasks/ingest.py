@@ -34,12 +34,14 @@ _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 
 def ingest_stage(catalogue: Catalogue) -> Stage:
     """Input files to `raw`, `interactions`, `quarantine`; unchanged parts are not read again."""
-    sources = dict(catalogue.sources)
+    sources = {name: s for name, s in catalogue.sources.items() if not s.is_live}
+    live = ", ".join(f"'{name}'" for name, s in catalogue.sources.items() if s.is_live)
     return Stage(
         name="ingest",
         version=VERSION,
         reads=("takedowns",),
         writes="inputs",
+        scope=f"source not in ({live})" if live else "true",
         inputs=partial(list_parts, sources),
         compute=partial(load_parts, sources=sources),
         outside=partial(stat_of, sources),

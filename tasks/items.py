@@ -31,15 +31,17 @@ _ITEM_COLUMNS = tuple(name for name in DESCRIPTION if name in table_of("items").
 class Members:
     """The entities behind each item, as SQL, and the rule that merges what they say."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Sources count in the catalogue's order; `fields` limits what one may say."""
-        self.ranks = {name: rank for rank, name in enumerate(catalogue.sources)}
+    def __init__(self, catalogue: Catalogue, *, before: str | None = None) -> None:
+        """Sources count in the catalogue's order, up to the one `before` another; `fields` limits what one may say."""
+        names = list(catalogue.sources)
+        self.ranks = {name: rank for rank, name in enumerate(names[: names.index(before)] if before else names)}
         self.fields = {name: s.fields for name, s in catalogue.sources.items() if s.fields is not None}
         self.version = digest_of([self.ranks, self.fields])
         whens = " ".join(f"when '{name}' then {rank}" for name, rank in self.ranks.items())
         self._rank = f"case l.source {whens} end"
         self._claims = (
             "links l join entities e using (source, source_id) where l.state = 'accepted' and e.reason is null"
+            + (f" and l.source in ({', '.join(map(repr, self.ranks))})" if before else "")
         )
 
     @property
@@ -50,6 +52,24 @@ class Members:
         return (
             f"select l.item_id, (sum({value}) % 9223372036854775807)::bigint as input_hash "
             f"from {self._claims} group by l.item_id"
+        )
+
+    @property
+    def names(self) -> str:
+        """SQL: item_id, kind, and a digest of what tells its members apart from other works: what is searched by."""
+        told = ", ".join(f"e.{name}::varchar" for name in ("title", "creators", "album", "year", "duration_ms", "isrc"))
+        value = f"md5_number_lower(concat_ws('|', {self._rank}, {told}, e.ids::varchar))::hugeint"
+        return (
+            f"select l.item_id, any_value(e.kind) as kind, (sum({value}) % 9223372036854775807)::bigint as input_hash "
+            f"from {self._claims} group by l.item_id"
+        )
+
+    @property
+    def ids(self) -> str:
+        """SQL: item_id and `ids`, all that its members carry, for pending items."""
+        return (
+            f"select l.item_id, list_distinct(flatten(list(e.ids order by {self._rank}))) as ids from {self._claims} "
+            "and l.item_id in (select item_id from pending) group by l.item_id"
         )
 
     @property

@@ -30,12 +30,15 @@ def links_stage(catalogue: Catalogue) -> Stage:
     sources = [
         (rank, name, namespace_of(name, s.connector), s.items)
         for rank, (name, s) in enumerate(catalogue.sources.items())
+        if not s.is_searched
     ]
+    searched = ", ".join(f"'{name}'" for name, s in catalogue.sources.items() if s.is_searched)
     return Stage(
         name="links",
         version=f"{VERSION}-{digest_of([sources, catalogue.separate])}",
         reads=("entities", "takedowns"),
         writes="links",
+        scope=f"source not in ({searched})" if searched else "true",
         inputs=partial(assign, sources, catalogue.separate),
         compute=_as_assigned,
         chunk_keys=100_000,

@@ -3,38 +3,62 @@
 # Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from connectors.errors import ConnectorError
 from featurizers.base import MediaError
 from storage.hashing import digest_of
 from storage.lazy import pa
 from storage.media import MediaFiles
 from storage.reasons import Reason
 from storage.store import Store
+from tasks.ask import in_threads, reason_of
+from tasks.media_live import Downloads, live_media
 from tasks.media_sources import media_path, media_roots, wanted_media
-from tasks.settings import Catalogue
+from tasks.settings import Catalogue, SourceSettings
 from tasks.settings_stages import AudioSettings
-from tasks.stage import Stage, per_item, rows_table
+from tasks.stage import Stage, rows_table
 
 AUDIO_VERSION = "2"
 IMAGE_VERSION = "2"
 Row = dict[str, Any]
 WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"
+FETCHES = 8  # downloads at a time in each worker; they wait for the network
 _READS = ("links", "inputs", "raw")
 
 
 def media_stages(catalogue: Catalogue) -> list[Stage]:
     """The windows and the pictures, of the sources that have any."""
-    sounds, pictures = media_roots(catalogue, "audio"), media_roots(catalogue, "image")
+    sounds, pictures = (Places.of(catalogue, kind) for kind in ("audio", "image"))
     return ([audio_stage(catalogue, sounds)] if sounds else []) + (
         [image_stage(catalogue, pictures)] if pictures else []
     )
 
 
-def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where files of one kind come from."""
+
+    kind: str  # audio, image
+    roots: dict[str, str]  # folder of each source of files
+    live: dict[str, SourceSettings]
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, kind: str) -> Places:
+        """Those of a catalogue."""
+        return cls(kind=kind, roots=media_roots(catalogue, kind), live=live_media(catalogue, kind))
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.roots or self.live)
+
+
+def audio_stage(catalogue: Catalogue, places: Places) -> Stage:
     """Recordings to `media`: a window each, and the same at its native rate where the catalogue keeps it."""
     kinds = f"('{WINDOW}'), ('{NATIVE}')" if catalogue.audio.keep_native_window else f"('{WINDOW}')"
     return Stage(
@@ -44,7 +68,7 @@ def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         writes="media",
         scope=f"kind in ('{WINDOW}', '{NATIVE}')",
         inputs=_inputs(catalogue, "audio", kinds),
-        compute=partial(cut_windows, roots=roots, settings=catalogue.audio),
+        compute=partial(cut_windows, places=places, settings=catalogue.audio),
         outside=partial(str, kinds),  # not of the version: rows of the one kind stay when the other is asked for
         chunk_keys=200,
         runs_in="workers",
@@ -52,7 +76,7 @@ def audio_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
     )
 
 
-def image_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
+def image_stage(catalogue: Catalogue, places: Places) -> Stage:
     """Pictures to `media`, as received."""
     return Stage(
         name="images",
@@ -61,7 +85,7 @@ def image_stage(catalogue: Catalogue, roots: dict[str, str]) -> Stage:
         writes="media",
         scope=f"kind = '{IMAGE}'",
         inputs=_inputs(catalogue, "image", f"('{IMAGE}')"),
-        compute=partial(prove_pictures, roots=roots),
+        compute=partial(prove_pictures, places=places),
         runs_in="workers",
         seconds_per_key=0.003,
     )
@@ -74,7 +98,7 @@ def _inputs(catalogue: Catalogue, entity: str, kinds: str) -> str:
     )
 
 
-def cut_windows(rows: pa.Table, store: Store, *, roots: Mapping[str, str], settings: AudioSettings) -> pa.Table:
+def cut_windows(rows: pa.Table, store: Store, *, places: Places, settings: AudioSettings) -> pa.Table:
     """The window of each recording, stored as FLAC: mono at 22,050 Hz, or as it is for the kind `audio_native`."""
     from featurizers.audio import decode_window
     from featurizers.flac import encode_flac
@@ -100,10 +124,10 @@ def cut_windows(rows: pa.Table, store: Store, *, roots: Mapping[str, str], setti
             "source_duration_s": window.source_duration_s,
         }
 
-    return _of_files(rows, roots, one)
+    return _of_files(rows, store, places, one)
 
 
-def prove_pictures(rows: pa.Table, store: Store, *, roots: Mapping[str, str]) -> pa.Table:
+def prove_pictures(rows: pa.Table, store: Store, *, places: Places) -> pa.Table:
     """Each picture as received, once its first frame has been decoded in full."""
     from featurizers.images import MAX_BYTES, prove
 
@@ -124,21 +148,41 @@ def prove_pictures(rows: pa.Table, store: Store, *, roots: Mapping[str, str]) ->
             "frames": facts.frames,
         }
 
-    return _of_files(rows, roots, one)
+    return _of_files(rows, store, places, one)
 
 
-def _of_files(rows: pa.Table, roots: Mapping[str, str], one: Callable[[Path, str], Row]) -> pa.Table:
-    """`one(path, kind)` for each row; a file that is gone or cannot be used is a reason."""
+def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Path, str], Row]) -> pa.Table:
+    """`one(path, kind)` for each row; a file that is gone, cannot be had or cannot be used is a reason."""
+    keys = list(zip(rows.column("source").to_pylist(), rows.column("file").to_pylist(), strict=True))
+    decoding = Lock()  # downloads wait for each other's network, but pictures of 100 MB are decoded one by one
 
-    def row(found: Row) -> Row:
-        said = {"source": found["source"], "source_url": found["file"]}
-        try:
-            return said | one(media_path(roots, found["source"], found["file"]), found["kind"])
-        except MediaError as exc:
-            return said | {"reason": exc.reason, "detail": exc.detail}
-        except FileNotFoundError:
-            return said | {"reason": Reason.NOT_FOUND, "detail": "the file is gone since it was listed"}
-        except PermissionError:
-            return said | {"reason": Reason.DECODE_ERROR, "detail": "the file cannot be read: no permission"}
+    def alone(path: Path, kind: str) -> Row:
+        with decoding:
+            return one(path, kind)
 
-    return rows_table("media", per_item(rows, ("item_id", "kind"), row))
+    with Downloads(places.live, store, places.kind, keys) as downloads:
+
+        def row(found: Row) -> Row:
+            said = {"source": found["source"], "source_url": found["file"]}
+            try:
+                if found["source"] in downloads:
+                    return said | _fetched(downloads, found, alone)
+                return said | alone(media_path(places.roots, found["source"], found["file"]), found["kind"])
+            except MediaError as exc:
+                return said | {"reason": exc.reason, "detail": exc.detail}
+            except ConnectorError as exc:
+                return said | reason_of(exc, places.live[found["source"]])
+            except FileNotFoundError:
+                return said | {"reason": Reason.NOT_FOUND, "detail": "the file is gone since it was listed"}
+            except PermissionError:
+                return said | {"reason": Reason.DECODE_ERROR, "detail": "the file cannot be read: no permission"}
+
+        return rows_table("media", in_threads(rows, ("item_id", "kind"), row, threads=FETCHES if places.live else 1))
+
+
+def _fetched(downloads: Downloads, found: Row, one: Callable[[Path, str], Row]) -> Row:
+    path = downloads.fetch(found["source"], found["file"])
+    try:
+        return one(path, found["kind"])
+    finally:
+        path.unlink(missing_ok=True)

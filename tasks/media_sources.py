@@ -1,9 +1,11 @@
 """Which file each item's sound or picture comes from, for the stages that decode it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from connectors.folders import path_of
+from connectors.registry import LIVE
+from tasks.media_live import live_media
 from tasks.settings import Catalogue
 
 FOLDERS = {"audio": "music_folder", "image": "image_folder"}
@@ -30,23 +32,43 @@ def wanted_media(catalogue: Catalogue, entity: str) -> str:
     """SQL: item_id, source, file and value_hash of the one file that an item's sound or picture is taken from.
 
     An item with several files takes that of the first source in the catalogue, and of one source the file whose path
-    comes first. `file` is as in the record's payload: percent-encoded, so open it by `media_path`. `value_hash` changes
-    with the file's content. Reads `links` and `raw`.
+    comes first. `file` is as in the record's payload: percent-encoded, so open it by `media_path`; of a live source it
+    is the entity's id. `value_hash` changes with the file's content, or with what says where it lies. Reads `links` and
+    `raw`.
 
     Args:
         catalogue: The catalogue.
         entity: `audio` or `image`.
     """
-    sources = media_roots(catalogue, entity)
-    if not sources:
+    folders, live = media_roots(catalogue, entity), live_media(catalogue, entity)
+    parts: list[str] = []
+    # Names of sources are letters, digits, dots and dashes: nothing to quote.
+    if folders:
+        parts.append(_described(folders, f"r.entity = '{entity}'"))
+    if live and entity == "image":
+        said = ", ".join(f"('{name}', '{LIVE[s.connector].described_by}')" for name, s in live.items())
+        parts.append(_described(live, f"(r.source, r.entity) in ({said}) and r.body is not null"))
+    if live and entity == "audio":
+        hashed = "(md5_number_lower(l.source_id)::hugeint % 9223372036854775807)::bigint"
+        names = ", ".join(f"'{name}'" for name in live)
+        parts.append(
+            f"select l.item_id, l.source, l.source_id as file, {hashed} as value_hash, l.source_id "
+            f"from links l where l.state = 'accepted' and l.source in ({names})"
+        )
+    if not parts:
         empty = "null::varchar as item_id, null::varchar as source, null::varchar as file, null::bigint as value_hash"
         return f"select {empty} where false"
-    # Names of sources are letters, digits, dots and dashes: nothing to quote.
-    ranks = " ".join(f"when '{name}' then {rank}" for rank, name in enumerate(sources))
+    ranks = " ".join(f"when '{name}' then {rank}" for rank, name in enumerate(catalogue.sources))
+    return (
+        f"select item_id, source, file, value_hash from ({' union all '.join(parts)}) "
+        f"qualify row_number() over (partition by item_id order by case source {ranks} end, source_id) = 1"
+    )
+
+
+def _described(sources: Iterable[str], which: str) -> str:
     names = ", ".join(f"'{name}'" for name in sources)
     return (
-        "select l.item_id, l.source, r.request_key as file, r.value_hash from links l "
-        f"join raw r on r.source = l.source and r.request_key = l.source_id and r.entity = '{entity}' "
-        f"where l.state = 'accepted' and l.source in ({names}) qualify row_number() over "
-        f"(partition by l.item_id order by case l.source {ranks} end, l.source_id) = 1"
+        "select l.item_id, l.source, r.request_key as file, r.value_hash, l.source_id from links l "
+        f"join raw r on r.source = l.source and r.request_key = l.source_id and {which} "
+        f"where l.state = 'accepted' and l.source in ({names})"
     )

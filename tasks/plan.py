@@ -5,15 +5,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors.registry import LIVE
 from storage.releases import releases
 from storage.schemas import LOGS, TABLES
 from storage.store import Store
+from tasks.details import details_stage
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
+from tasks.histories import history_stage
 from tasks.index import index_stage
 from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
+from tasks.lyrics import lyrics_stages
+from tasks.matches import match_stage, matched_links_stage
 from tasks.media import media_stages
 from tasks.report import report_stage
 from tasks.settings import Catalogue
@@ -25,18 +30,34 @@ Step = Callable[[Catalogue, Store], Sequence[Stage]]
 
 
 def ingest(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
-    """Bulk files into raw records and interactions."""
-    return [ingest_stage(catalogue)]
+    """Bulk files and listeners' histories into raw records and interactions."""
+    histories = [history_stage(catalogue, name) for name, s in catalogue.sources.items() if s.is_live and s.live.users]
+    return [ingest_stage(catalogue), *histories]
 
 
 def items_and_links(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
-    """One row per item, linked to its sources, and its listeners or viewers."""
-    return [entities_stage(catalogue), links_stage(catalogue), items_stage(catalogue), users_stage(catalogue)]
+    """One row per item, linked to its sources, and its listeners or viewers.
+
+    Live sources are asked one after the other, as what one says of an item helps to find it at the next. The stages
+    come twice where there are any: then what the last one said has reached all of them, and the next night finds
+    nothing to do; a stage without work costs a scan of its keys.
+    """
+    joined = [entities_stage(catalogue), links_stage(catalogue)]
+    asked: list[Stage] = []
+    for name, source in catalogue.sources.items():
+        if source.is_searched:
+            asked += [match_stage(catalogue, name), matched_links_stage(catalogue, name)]
+        if source.is_live and LIVE[source.connector].details:
+            asked += [details_stage(catalogue, name)]
+        if source.is_live:
+            asked += joined
+    twice = [*joined, *asked] * 2 if asked else joined
+    return [*twice, items_stage(catalogue), users_stage(catalogue)]
 
 
 def texts(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
-    """Overviews and documents."""
-    return [texts_stage(catalogue)]
+    """Overviews, documents and lyrics."""
+    return [texts_stage(catalogue), *lyrics_stages(catalogue)]
 
 
 def features(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
@@ -61,7 +82,7 @@ def validate(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
 
 def report(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     """The page that shows what the release will hold."""
-    drawn = [n for n in (*TABLES, *_features_of(catalogue, store)) if n not in (*LOGS, "reports")]
+    drawn = [n for n in (*TABLES, *_features_of(catalogue)) if n not in (*LOGS, "reports")]
     return [report_stage(catalogue, store, drawn, is_released=lambda: is_released(catalogue, store))]
 
 
@@ -81,16 +102,22 @@ def all_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
     return [stage for step in STEPS for stage in stages_of(step, catalogue, store)]
 
 
+def reads_sources(stage: Stage) -> bool:
+    """Whether the stage makes `raw`, which a replay leaves as it is."""
+    return stage.name == "ingest" or stage.name.startswith("history.")
+
+
 def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
     """What each stage, and the release after them, would do; reads key columns only, and nothing of what is up to date.
 
     A stage that is fed by one with work to do is not up to date either; its counts are those of now, and `follows`
     names the stages it waits for.
     """
+    store = _Still(store.url)
     now, last = datetime.now(UTC), last_runs(store)
     rows: list[dict[str, Any]] = []
     moving: dict[str, str] = {}
-    for stage in all_stages(catalogue, store):
+    for stage in {stage.name: stage for stage in all_stages(catalogue, store)}.values():
         row = _plan_stage(store, stage, last.get(stage.name), now)
         row["follows"] = sorted({moving[name] for name in stage.reads if name in moving})
         row["up_to_date"] = row["up_to_date"] and not row["follows"]
@@ -101,9 +128,30 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
     return [*rows, _row("release", up_to_date=not pending, new=int(pending), follows=sorted(set(moving.values())))]
 
 
+class _Still(Store):
+    """The store at one moment: what the plan asks of many stages is looked up once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._versions: dict[str, int] = {}
+        self._there: list[str] | None = None
+
+    def tables(self) -> list[str]:
+        """Names of the tables there are."""
+        if self._there is None:
+            self._there = super().tables()
+        return self._there
+
+    def data_version(self, name: str) -> int:
+        """The newest version that changed a row."""
+        if name not in self._versions:
+            self._versions[name] = super().data_version(name)
+        return self._versions[name]
+
+
 def tables_to_release(catalogue: Catalogue, store: Store) -> list[str]:
     """What a release holds: all but logs, and of the features those that the catalogue names."""
-    built = _features_of(catalogue, store)
+    built = _features_of(catalogue)
     named = [n for n in store.tables() if n not in LOGS]
     return [name for name in named if not name.startswith("features/") or name in built]
 
@@ -119,9 +167,9 @@ def is_released(catalogue: Catalogue, store: Store) -> bool:
     return all(store.data_version(name) <= newest.tables[name] for name in tables if name not in told)
 
 
-def _features_of(catalogue: Catalogue, store: Store) -> list[str]:
+def _features_of(catalogue: Catalogue) -> list[str]:
     """The feature tables that the catalogue builds."""
-    return [stage.writes for stage in features(catalogue, store) if stage.writes.startswith("features/")]
+    return [f"features/{name}" for name in catalogue.featurizers.chosen]
 
 
 def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:

@@ -1,12 +1,18 @@
-"""What must lie on disk before a catalogue's files can be read: the generated world of the demo."""
+"""What must be there before a catalogue's sources can be read: a generated world, and who serves it."""
 
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from tasks.ask import REPLAY, SANDBOX
 from tasks.settings import Catalogue
 
 # By name: the sandbox is a deployment, and the layers below must not import it.
 _GENERATOR = "deployments.sandbox.world"
+_STAND_IN = "deployments.sandbox.stand_in"
 
 
 def ensure_world(catalogue: Catalogue) -> None:
@@ -19,3 +25,34 @@ def ensure_world(catalogue: Catalogue) -> None:
         import_module(_GENERATOR).generate(
             Path(world.path), seed=world.seed, films=world.films, tracks=world.tracks, listeners=world.listeners
         )
+
+
+@contextmanager
+def standing_in(catalogue: Catalogue) -> Generator[None]:
+    """Serve the catalogue's world to its live sources while a build runs, unless a sandbox is running already."""
+    if catalogue.world is None or not any(s.is_live for s in catalogue.sources.values()) or SANDBOX in os.environ:
+        yield
+        return
+    with import_module(_STAND_IN).running(Path(catalogue.world.path)) as settings, _set(SANDBOX, json.dumps(settings)):
+        yield
+
+
+@contextmanager
+def asking_nobody() -> Generator[None]:
+    """Let no live source be asked: what lies in `raw` is all there is."""
+    with _set(REPLAY, "1"):
+        yield
+
+
+@contextmanager
+def _set(name: str, value: str) -> Generator[None]:
+    """An environment variable, for the workers that start meanwhile too."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -21,8 +21,8 @@ from prefect.events import emit_event
 from storage.lock import build_lock
 from storage.releases import Release, current_release, releases
 from storage.store import Store
-from tasks.plan import Step, all_stages, stages_of
-from tasks.prepare import ensure_world
+from tasks.plan import Step, all_stages, reads_sources, stages_of
+from tasks.prepare import asking_nobody, ensure_world, standing_in
 from tasks.progress import Bars
 from tasks.release import ReleaseBlocked, publish_release, validation_of
 from tasks.settings import Catalogue, load_catalogue
@@ -48,6 +48,7 @@ class Build:
     results: list[StageResult] = field(default_factory=list[StageResult])
     last: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     refit: tuple[str, ...] = ()
+    replay: bool = False
     _pool: ProcessPoolExecutor | None = None
     _driver: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -98,7 +99,7 @@ class Build:
 
 @contextmanager
 def open_build(
-    catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = ()
+    catalogue: str, *, wait_s: float = 0.0, quiet: bool = False, refit: tuple[str, ...] = (), replay: bool = False
 ) -> Generator[Build]:
     """A build of the catalogue, its store locked and its tables created.
 
@@ -107,6 +108,7 @@ def open_build(
         wait_s: How long to wait for another build of the same store.
         quiet: Show no progress.
         refit: Featurizers whose frozen fit is made anew.
+        replay: Compute everything after `raw` anew, and ask no source.
 
     Raises:
         CatalogueError: The catalogue cannot be used.
@@ -115,9 +117,10 @@ def open_build(
     chosen = load_catalogue(catalogue)
     ensure_world(chosen)
     store = Store(chosen.store_url)
-    with build_lock(store.url, wait_s=wait_s), Bars(quiet=quiet) as bars:
+    asking = asking_nobody() if replay else standing_in(chosen)
+    with build_lock(store.url, wait_s=wait_s), asking, Bars(quiet=quiet) as bars:
         store.create((stage.writes for stage in all_stages(chosen, store)), owner=chosen.catalogue)
-        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store), refit=refit)
+        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store), refit=refit, replay=replay)
         try:
             yield build
         finally:
@@ -130,6 +133,7 @@ def run(build: Build, *steps: Step) -> None:
         for stage in stages_of(step, build.catalogue, build.store):
             if stage.name in build.refit:
                 stage = replace(stage, prepare=stage.refit)
+            before = next((result for result in build.results if result.stage == stage.name), None)
             result = run_stage(
                 build.store,
                 stage,
@@ -137,9 +141,13 @@ def run(build: Build, *steps: Step) -> None:
                 submit=build.submit,
                 window=2 * workers(),
                 progress=build.progress,
-                last=build.last.get(stage.name),
+                last=(last_runs(build.store) if before else build.last).get(stage.name),
+                again=build.replay and not before and not reads_sources(stage),
             )
-            build.results.append(result)
+            if before:
+                before.go_on(result)
+            else:
+                build.results.append(result)
 
 
 def release(build: Build) -> Release:

@@ -38,16 +38,17 @@ class LiveSettings(Strict):
 
     users: tuple[str, ...] = ()  # whose histories are read
     refresh_hours: float = Field(default=24, gt=0)  # how often histories are read on
-    accept: float = Field(default=0.9, gt=0, le=1)  # least probability of a link that is believed
-    review: float = Field(default=0.4, ge=0, le=1)  # least probability of one that a person should look at
+    accept: float | None = Field(default=None, gt=0, le=1)  # least probability of a link that is believed
+    review: float | None = Field(default=None, ge=0, le=1)  # of one that a person should look at; None: as fitted
     not_found_days: float = Field(default=30, gt=0)  # after which what was not found is asked for again
     blocked_days: float = Field(default=1, gt=0)  # after which a block page is asked for again
 
     @field_validator("review")
     @classmethod
-    def _is_not_above(cls, review: float, info: ValidationInfo) -> float:
-        if review > info.data.get("accept", 1):
-            raise ValueError(f"`review` ({review:g}) is above `accept` ({info.data['accept']:g})")
+    def _is_not_above(cls, review: float | None, info: ValidationInfo) -> float | None:
+        accept = info.data.get("accept")
+        if review is not None and accept is not None and review > accept:
+            raise ValueError(f"`review` ({review:g}) is above `accept` ({accept:g})")
         return review
 
 

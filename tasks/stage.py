@@ -100,6 +100,15 @@ class StageResult:
         self.reasons.update(chunk.reasons)
         self.retry_at = earliest(self.retry_at, chunk.retry_at)
 
+    def go_on(self, again: StageResult) -> None:
+        """Count a second run of the stage in the same build; keys that it found done are not skipped twice."""
+        if again.status != "up_to_date":
+            self.status = "partial" if "partial" in (self.status, again.status) else again.status
+        self.done, self.failed = self.done + again.done, self.failed + again.failed
+        self.removed, self.seconds = self.removed + again.removed, round(self.seconds + again.seconds, 3)
+        self.reasons.update(again.reasons)
+        self.retry_at = earliest(self.retry_at, again.retry_at)
+
     def as_json(self) -> dict[str, Any]:
         """What `mediateca build --json` prints of it."""
         names = ("stage", "status", "done", "skipped", "failed", "removed", "seconds")
@@ -190,8 +199,11 @@ def is_up_to_date(stage: Stage, seen: str, last: Mapping[str, Any] | None, now: 
 # --- what is pending
 
 
-def scan(store: Store, stage: Stage, now: datetime) -> Any:
-    """DuckDB with `todo` (pending keys, attempt, state) and `gone` (keys); key columns only are read."""
+def scan(store: Store, stage: Stage, now: datetime, *, again: bool = False) -> Any:
+    """DuckDB with `todo` (pending keys, attempt, state) and `gone` (keys); key columns only are read.
+
+    With `again` every key is pending.
+    """
     con = store.database(only=(*stage.reads, stage.writes))
     if isinstance(stage.inputs, str):
         con.sql(f"create temp table wanted as {stage.inputs}")
@@ -208,14 +220,15 @@ def scan(store: Store, stage: Stage, now: datetime) -> Any:
     rows = f"{table.view}__rows"
     con.sql(f"create temp table newest as select {key}, max(computed_at) as had_at from {rows} group by {key}")
     state = (
-        "case when h.had_hash is null then 'new' when h.had_hash <> i.input_hash or h.had_version <> $version "
+        "case when h.had_hash is null then 'new' "
+        "when $again or h.had_hash <> i.input_hash or h.had_version <> $version "
         "then 'changed' when h.retry_at <= $now then 'retry' end"
     )
     con.execute(
         f"create temp table todo as select {key}, i.input_hash, coalesce(h.attempt, 0) as attempt, n.had_at, "
         f"{state} as state, row_number() over () as number "
         f"from wanted i left join had h using ({key}) left join newest n using ({key}) where {state} is not null",
-        {"version": stage.version, "now": now},
+        {"version": stage.version, "now": now, "again": again},
     )
     con.sql(f"create temp table gone as select {key}, had_at from had anti join wanted using ({key})")
     return con
@@ -246,6 +259,7 @@ def run_stage(
     window: int = 4,
     progress: Progress | None = None,
     last: Mapping[str, Any] | None = None,
+    again: bool = False,
 ) -> StageResult:
     """Bring the stage's table up to date.
 
@@ -257,6 +271,7 @@ def run_stage(
         window: Chunks in flight at most; bounds memory.
         progress: Who is told.
         last: The stage's last run, if known.
+        again: Compute every key anew, whatever was done before.
 
     Returns:
         What was done; `partial` when a quota ended it.
@@ -267,9 +282,9 @@ def run_stage(
         stage = replace(stage.prepare(store), chunk_keys=stage.chunk_keys)
     result = StageResult(stage=stage.name)
     seen = fingerprint(store, stage)
-    if is_up_to_date(stage, seen, last, now):
+    if not again and is_up_to_date(stage, seen, last, now):
         return result
-    con = scan(store, stage, now)
+    con = scan(store, stage, now, again=again)
     counts = count_pending(con, stage)
     todo = counts["new"] + counts["changed"] + counts["retry"]
     result.status, result.skipped = "completed", counts["inputs"] - todo

@@ -27,6 +27,7 @@ def texts_stage(catalogue: Catalogue) -> Stage:
         version=f"{VERSION}-{members.version}",
         reads=("links", "entities"),
         writes="texts",
+        scope="kind in ('overview', 'document')",
         inputs=f"select item_id, kind, input_hash from ({members.hashes}), {kinds}",
         load=f"select item_id, kind, members from ({members.rows}), {kinds}",
         compute=partial(compose_texts, members=members),

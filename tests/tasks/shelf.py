@@ -130,7 +130,9 @@ class Shelf:
     @property
     def catalogue(self) -> Catalogue:
         """The catalogue as it is now."""
-        sources = {n: s | {"path": str(self.folder / s["path"])} for n, s in self.sources.items()}
+        sources = {
+            n: s | ({"path": str(self.folder / s["path"])} if "path" in s else {}) for n, s in self.sources.items()
+        }
         given: dict[str, Any] = {"catalogue": "shelf", "store": str(self.folder / "store"), "sources": sources}
         return Catalogue.model_validate(given | self.changes)
 
@@ -154,7 +156,10 @@ class Shelf:
         for step in STEPS:
             for stage in stages_of(step, catalogue, store):
                 result = run_stage(store, stage, build_id=build_id, last=last.get(stage.name))
-                self.results[stage.name] = result
+                if stage.name in self.results:
+                    self.results[stage.name].go_on(result)
+                else:
+                    self.results[stage.name] = result
                 if stage.name == until:
                     return
 

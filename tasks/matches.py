@@ -1,0 +1,191 @@
+"""Which entity of a live source an item is: asked by ids and names, scored, then believed, reviewed or rejected."""
+
+# Annotations stay text: pyarrow is imported at its first use.
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from connectors.base import Request, Wanted
+from connectors.candidates import Candidate
+from connectors.errors import NotFound
+from connectors.registry import LIVE
+from connectors.scoring import coefficients, score, thresholds_of
+from storage.hashing import digest_of, entity_id
+from storage.lazy import pa
+from storage.reasons import Reason
+from storage.store import Store
+from tasks.ask import Asker, ask_each, connect_live
+from tasks.entities import namespace_of
+from tasks.items import Members
+from tasks.settings import Catalogue, SourceSettings
+from tasks.stage import Stage, per_item, rows_table
+
+VERSION = "1"
+KEPT = 20  # candidates that are remembered for each item
+Row = dict[str, Any]
+
+
+def match_stage(catalogue: Catalogue, source: str) -> Stage:
+    """Items to `matches`: each searched for at one source, by what the sources before it in the catalogue say."""
+    settings, members = catalogue.sources[source], Members(catalogue, before=source)
+    finds = LIVE[settings.connector].finds
+    return Stage(
+        name=f"match.{source}",
+        version=f"{VERSION}-{digest_of(coefficients())[:8]}-{members.version}",
+        reads=("links", "entities"),
+        writes="matches",
+        scope=f"source = '{source}'",
+        inputs=f"select item_id, '{source}' as source, input_hash from ({members.names}) where kind = '{finds}'",
+        load=f"select item_id, '{source}' as source, members, ids from ({members.rows}) join ({members.ids}) "
+        "using (item_id)",
+        compute=partial(search_items, source=source, settings=settings, members=members),
+        outside=partial(_how, settings),
+        chunk_keys=200,
+        beside=("raw",),
+        runs_in="workers",
+        seconds_per_key=0.3,
+    )
+
+
+def _how(settings: SourceSettings) -> str:
+    return digest_of(settings.connector)
+
+
+def search_items(rows: pa.Table, store: Store, *, source: str, settings: SourceSettings, members: Members) -> pa.Table:
+    """One row per item: the candidates and their probabilities, or why there are none."""
+    found = rows.to_pylist()
+    wanted = {row["item_id"]: wanted_of(members.merge(row["members"]), row["ids"]) for row in found}
+    with closing(connect_live(settings)) as connector:
+        questions = {item: connector.questions(what) for item, what in wanted.items()}
+    asker = Asker(store, source, settings, (q for asked in questions.values() for q in asked))
+
+    def one(row: Row) -> Row:
+        item = row["item_id"]
+        return _searched(asker, wanted[item], questions[item], settings)
+
+    return rows_table("matches", ask_each(asker, rows, ("item_id", "source"), one, settings))
+
+
+def thresholds(settings: SourceSettings) -> tuple[float, float]:
+    """Least probabilities of a link that is believed, and of one that a person should look at."""
+    fitted = thresholds_of(settings.connector)
+    accept = fitted.accept if settings.live.accept is None else settings.live.accept
+    return accept, min(accept, fitted.review if settings.live.review is None else settings.live.review)
+
+
+def wanted_of(merged: Row, ids: Sequence[str] | None) -> Wanted:
+    """What an item is searched by."""
+    named = dict(reversed([name.split(":", 1) for name in ids or () if ":" in name]))
+    return Wanted(
+        title=merged["title"] or "",
+        creators=tuple(merged["creators"] or ()),
+        album=merged["album"],
+        year=merged["year"],
+        duration_ms=merged["duration_ms"],
+        isrc=merged["isrc"],
+        ids=named,
+    )
+
+
+def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settings: SourceSettings) -> Row:
+    """The cascade: each question in turn until one brings a candidate that is believed."""
+    if not questions:
+        return {"reason": Reason.MISSING_INPUT, "detail": "nothing to search it by"}
+    accept, _ = thresholds(settings)
+    best: dict[str, tuple[float, Candidate, Request]] = {}
+    asked: list[str] = []
+    for question in questions:
+        asked.append(f"{question.entity}:{question.key}")
+        try:
+            payload = asker.ask(question)
+        except NotFound:
+            continue
+        offered = asker.connector.candidates(question.entity, payload)
+        by_id = {candidate.id: candidate for candidate in offered}
+        for scored in score(wanted, offered, source=settings.connector):
+            if scored.id not in best or scored.probability > best[scored.id][0]:
+                best[scored.id] = (scored.probability, by_id[scored.id], question)
+        if best and max(p for p, _, _ in best.values()) >= accept:
+            break
+    ranked = sorted(best.items(), key=lambda found: (-found[1][0], found[0]))[:KEPT]
+    if not ranked:
+        raise NotFound("no search brought a candidate", source=settings.connector)
+    _, candidate, question = ranked[0][1]
+    return {
+        "method": question.entity if question.entity == "search" else f"{question.entity} by id",
+        "candidates": [name for name, _ in ranked],
+        "probabilities": [p for _, (p, _, _) in ranked],
+        "evidence": json.dumps({"asked": asked, "title": candidate.title, "artists": candidate.artists}),
+    }
+
+
+def matched_links_stage(catalogue: Catalogue, source: str) -> Stage:
+    """`matches` to `links`, by the catalogue's thresholds and people's decisions: a row per candidate."""
+    settings = catalogue.sources[source]
+    namespace = namespace_of(source, settings.connector)
+    return Stage(
+        name=f"links.{source}",
+        version=f"{VERSION}-{digest_of([*thresholds(settings), namespace])}",
+        reads=("matches", "decisions", "takedowns"),
+        writes="links",
+        scope=f"source = '{source}'",
+        inputs=_claims(source, settings),
+        load="select * exclude (input_hash) from wanted",
+        compute=partial(claim, namespace=namespace),
+        chunk_keys=100_000,
+        seconds_per_key=0.00002,
+    )
+
+
+def _claims(source: str, settings: SourceSettings) -> str:
+    """SQL: every candidate of every match with its state; an item without any has an empty source_id.
+
+    The best that nobody rejected is accepted or up for review by its probability; one that somebody accepted is
+    accepted whatever its probability, and the others rejected.
+    """
+    accept, review = thresholds(settings)
+    decided = (
+        f"(select item_id, source_id, arg_max(state, computed_at) as decided from decisions where source = '{source}' "
+        "group by item_id, source_id)"
+    )
+    return f"""
+        with offered as (
+            select item_id, method, evidence, value_hash, reason,
+                   unnest(if(reason is null, candidates, [''])) as source_id,
+                   unnest(if(reason is null, probabilities, [null::float])) as probability
+            from matches where source = '{source}'),
+        ranked as (
+            select o.*, d.decided,
+                   row_number() over (partition by o.item_id order by d.decided is not distinct from 'accepted' desc,
+                       d.decided is not distinct from 'rejected', o.probability desc, o.source_id) as place
+            from offered o left join {decided} d using (item_id, source_id))
+        select item_id, '{source}' as source, source_id, probability::double as probability,
+               if(decided is null, method, 'decision') as method, evidence,
+               case when source_id = '' then null
+                    when decided = 'accepted' and place = 1 then 'accepted'
+                    when decided = 'rejected' or place > 1 then 'rejected'
+                    when probability >= {accept} then 'accepted'
+                    when probability >= {review} then 'review'
+                    else 'rejected' end as state,
+               reason as why,
+               (md5_number_lower(concat_ws('|', state, probability, method, evidence, why))::hugeint
+                % 9223372036854775807)::bigint as input_hash
+        from ranked"""
+
+
+def claim(rows: pa.Table, store: Store, *, namespace: str) -> pa.Table:
+    """The claims with the entity that each names; where there is no candidate, the reason."""
+    taken = {name for (name,) in store.database(only=("takedowns",)).sql("select entity_id from takedowns").fetchall()}
+
+    def one(row: Row) -> Row:
+        said = {name: row[name] for name in ("probability", "method", "evidence", "state")}
+        entity = entity_id(namespace, row["source_id"]) if row["source_id"] else None
+        if entity in taken:
+            said |= {"state": "rejected", "method": "taken_down"}
+        return said | {"entity_id": entity, "reason": row["why"]}
+
+    return rows_table("links", per_item(rows, ("item_id", "source", "source_id"), one))
