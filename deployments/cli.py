@@ -148,6 +148,9 @@ def build(
     as_json: JsonOption = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait while another build holds the store.")] = 0.0,
     refit: Annotated[list[str] | None, typer.Option(help="Make this featurizer's frozen fit anew: tabular.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Ask no source: compute everything anew from what they answered.")
+    ] = False,
     keep_server: Annotated[bool, typer.Option("--keep-server", help="Leave the local Prefect server running.")] = False,
 ) -> None:
     """Bring a catalogue up to date and release it. Interrupted, run it again: it goes on where it stopped.
@@ -155,19 +158,31 @@ def build(
     Example: `mediateca build demo`
     """
     from tasks.plan import make_plan
-    from tasks.settings import home
 
     chosen, store = _open(catalogue)
     if bad := set(refit or ()) - {"tabular"}:
         raise ValueError(f"--refit {sorted(bad)[0]}: nothing is fitted there; known: tabular")
     plan = make_plan(chosen, store)
-    if not refit and all(row["up_to_date"] for row in plan):
+    if not refit and not replay and all(row["up_to_date"] for row in plan):
         _nothing_to_do(store, plan, as_json=as_json)
         return
+    flags = {"wait_s": wait, "quiet": as_json, "refit": tuple(refit or ()), "replay": replay}
+    result = _run_build(catalogue, store, keep_server=keep_server, **flags)
+    if as_json:
+        _print_json(result)
+    else:
+        _say_built(catalogue, store, result)
+    if result["partial"]:
+        raise typer.Exit(PARTIAL)
+
+
+def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: Any) -> dict[str, Any]:
+    """The flow on a local server, or on the one that PREFECT_API_URL names."""
     from deployments.local_server import prefect_server
     from storage.lock import build_lock
+    from tasks.settings import home
 
-    with build_lock(store.url, wait_s=wait):
+    with build_lock(store.url, wait_s=flags["wait_s"]):
         pass  # refuse now, not after the server's start; the flow takes the lock for itself
 
     def tell(message: str) -> None:
@@ -178,17 +193,11 @@ def build(
         from tasks.release import ReleaseBlocked
 
         try:
-            result = build_features(catalogue, wait_s=wait, quiet=as_json, refit=tuple(refit or ()))
+            return build_features(catalogue, **flags)
         except ReleaseBlocked as blocked:
-            if as_json:
+            if flags["quiet"]:
                 _print_json(blocked.result)
             raise
-    if as_json:
-        _print_json(result)
-    else:
-        _say_built(catalogue, store, result)
-    if result["partial"]:
-        raise typer.Exit(PARTIAL)
 
 
 def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
