@@ -192,8 +192,9 @@ def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: An
         from flows.build_features import build_features
         from tasks.release import ReleaseBlocked
 
+        flow: Any = build_features
         try:
-            return build_features(catalogue, **flags)
+            return flow(catalogue, **flags)
         except ReleaseBlocked as blocked:
             if flags["quiet"]:
                 _print_json(blocked.result)

@@ -12,9 +12,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.drift import drift_of
-
 from connectors.base import LiveConnector, Record, Request
+from connectors.drift import drift_of
 from connectors.errors import (
     AuthError,
     BlockedPage,
