@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.base import LiveConnector, Record, Request
-from connectors.drift import drift_of
 from connectors.errors import (
     AuthError,
     BlockedPage,
@@ -123,6 +122,8 @@ class Asker:
 
     def _compare(self, request: Request, record: Record) -> None:
         """Note where the answer's shape is another than the connector knows; it is kept all the same."""
+        from connectors.drift import drift_of
+
         model = self.connector.models.get(request.entity)
         drift = drift_of(model, record.payload) if model else None
         if drift and (drift.missing or drift.unknown):

@@ -13,7 +13,6 @@ from connectors.base import Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import NotFound
 from connectors.registry import LIVE
-from connectors.scoring import coefficients, score, thresholds_of
 from storage.hashing import digest_of, entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
@@ -31,6 +30,8 @@ Row = dict[str, Any]
 
 def match_stage(catalogue: Catalogue, source: str) -> Stage:
     """Items to `matches`: each searched for at one source, by what the sources before it in the catalogue say."""
+    from connectors.scoring import coefficients  # here: rapidfuzz takes 0.1 s, for catalogues without live sources too
+
     settings, members = catalogue.sources[source], Members(catalogue, before=source)
     finds = LIVE[settings.connector].finds
     return Stage(
@@ -72,6 +73,8 @@ def search_items(rows: pa.Table, store: Store, *, source: str, settings: SourceS
 
 def thresholds(settings: SourceSettings) -> tuple[float, float]:
     """Least probabilities of a link that is believed, and of one that a person should look at."""
+    from connectors.scoring import thresholds_of
+
     fitted = thresholds_of(settings.connector)
     accept = fitted.accept if settings.live.accept is None else settings.live.accept
     return accept, min(accept, fitted.review if settings.live.review is None else settings.live.review)
@@ -93,6 +96,8 @@ def wanted_of(merged: Row, ids: Sequence[str] | None) -> Wanted:
 
 def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settings: SourceSettings) -> Row:
     """The cascade: each question in turn until one brings a candidate that is believed."""
+    from connectors.scoring import score
+
     if not questions:
         return {"reason": Reason.MISSING_INPUT, "detail": "nothing to search it by"}
     accept, _ = thresholds(settings)
