@@ -125,6 +125,10 @@ class Lastfm:
         found = candidate_of(object_of(payload.get("track"))) if entity == "track_info" else None
         return [found] if found else []
 
+    def request_from(self, entity: str, payload: Payload) -> Request:
+        """Nothing is asked by way of another answer."""
+        raise ValueError(f"lastfm: '{entity}' is asked for by its id")
+
     def pages(
         self, entity: str, *, keys: Sequence[str | Request] | None = None, cursor: str | None = None
     ) -> Iterator[Page]:

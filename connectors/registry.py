@@ -33,12 +33,16 @@ class Live:
 
 
 LIVE: dict[str, Live] = {
-    "genius": Live(made_by="connectors.genius:connect", details=("song", "page")),
-    "lastfm": Live(made_by="connectors.lastfm:connect", details=("track_info", "track_tags")),
-    "spotify": Live(made_by="connectors.spotify:connect", details=("track",)),
-    "tmdb": Live(made_by="connectors.tmdb:connect", finds="film", details=("film",)),
-    "trailers": Live(made_by="connectors.youtube:trailers", finds="film"),
-    "youtube": Live(made_by="connectors.youtube:connect"),
+    "genius": Live(made_by="connectors.genius:connect", details=("song", "page"), by_way_of=(("page", "song"),)),
+    "lastfm": Live(
+        made_by="connectors.lastfm:connect", details=("track_info", "track_tags"), described_by="track_info"
+    ),
+    "spotify": Live(made_by="connectors.spotify:connect", details=("track",), described_by="track", media=("image",)),
+    "tmdb": Live(
+        made_by="connectors.tmdb:connect", finds="film", details=("film",), described_by="film", media=("image",)
+    ),
+    "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",)),
+    "youtube": Live(made_by="connectors.youtube:connect", media=("audio",)),
 }
 """Sources that are asked over the network."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlencode
 
@@ -176,6 +177,22 @@ class Spotify:
         else:
             found = []
         return [candidate_of(track) for track in found if id_of(track) and track.get("name")]
+
+    def request_from(self, entity: str, payload: Payload) -> Request:
+        """Nothing is asked by way of another answer."""
+        raise ValueError(f"spotify: '{entity}' is asked for by its id")
+
+    def fetch_picture(self, track: Payload, folder: Path) -> Path:
+        """The cover of a track's album, about 300 pixels wide, as a file in `folder`.
+
+        Raises:
+            NotFound: The album has none.
+            ConnectorError: As `Policy.download`.
+        """
+        if (url := cover_of(track)) is None:
+            raise NotFound("spotify: the album has no cover", source=self.name)
+        self.policy.download(url, folder / "cover")
+        return folder / "cover"
 
     def pages(self, entity: str, *, keys: Sequence[str] | None = None, cursor: str | None = None) -> Iterator[Page]:
         """Pages of the entities with these ids, from `cursor` on; an id that is not there is a reject.
