@@ -30,7 +30,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 class GeniusSettings(BaseModel):
     """Where Genius is, and who asks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     access_token: SecretStr | None = Field(
         default_factory=lambda: SecretStr(token) if (token := os.environ.get("GENIUS_ACCESS_TOKEN")) else None

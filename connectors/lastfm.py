@@ -12,8 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_plus, urlencode, urlsplit
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
@@ -34,13 +33,11 @@ from connectors.lastfm_answers import (
     object_of,
     track_path,
 )
-from connectors.live import settled
+from connectors.live import secret_from, settled
 from storage.lazy import pa
 from storage.reasons import Reason
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from connectors.base import LiveConnector
 
 METHODS = {
@@ -56,15 +53,13 @@ FIRST_PLAY = int(datetime(2002, 1, 1, tzinfo=UTC).timestamp())  # Last.fm opened
 _OF_ONE_PLAY = ("date", "@attr", "loved")
 
 
-class LastfmSettings(BaseSettings):
-    """How Last.fm is asked; what is not given comes from the environment, as LASTFM_API_KEY."""
+class LastfmSettings(BaseModel):
+    """How Last.fm is asked; a key that is not given comes from LASTFM_API_KEY."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LASTFM_", frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     endpoint: str = Field(default="https://ws.audioscrobbler.com/2.0/", pattern="^https://")  # pylast speaks TLS only
-    api_key: SecretStr | None = None
+    api_key: SecretStr | None = secret_from("LASTFM_API_KEY")
     page_limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
     chart_tracks: int = Field(default=1_000, ge=1)  # how far down the chart `pages("chart")` reads
     # "5 requests per originating IP address per second, averaged over a 5 minute period" (API terms, 4.4)

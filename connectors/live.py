@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr
 
 if TYPE_CHECKING:
     from connectors.http import Policy
@@ -27,3 +28,8 @@ def settled(
         defaults: BaseModel = kind.model_fields["policy"].default
         return kind(**settings, policy=defaults.model_dump() | dict(policy)), None
     return kind(**settings), policy
+
+
+def secret_from(variable: str) -> Any:
+    """A field for a secret: what the catalogue gives, else the environment's, else None."""
+    return Field(default_factory=lambda: SecretStr(found) if (found := os.environ.get(variable)) else None)

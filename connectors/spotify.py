@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlencode
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
@@ -25,7 +24,7 @@ from connectors.errors import (
     SchemaDrift,
 )
 from connectors.http import Policy, PolicySettings
-from connectors.live import settled
+from connectors.live import secret_from, settled
 from connectors.spotify_answers import (
     ANSWERS,
     Payload,
@@ -45,8 +44,6 @@ from storage.lazy import pa
 from storage.reasons import Reason
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from connectors.base import LiveConnector
 
 LIMITS = (50, 20, 10, 5, 1)
@@ -59,17 +56,15 @@ _KEY = re.compile(f"({_ID.pattern})(?:/([0-9]{{1,7}}))?")  # an id, for rows wit
 _GUESTS = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]", re.IGNORECASE)
 
 
-class SpotifySettings(BaseSettings):
-    """How Spotify is asked; what is not given comes from the environment, as SPOTIFY_CLIENT_ID."""
+class SpotifySettings(BaseModel):
+    """How Spotify is asked; keys that are not given come from SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SPOTIFY_", frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     endpoint: str = "https://api.spotify.com/v1/"
     token_url: str = "https://accounts.spotify.com/api/token"
-    client_id: SecretStr | None = None
-    client_secret: SecretStr | None = None
+    client_id: SecretStr | None = secret_from("SPOTIFY_CLIENT_ID")
+    client_secret: SecretStr | None = secret_from("SPOTIFY_CLIENT_SECRET")
     market: str | None = Field(default=None, pattern="^[A-Z]{2}$")  # ISO 3166-1; None: as in no country
     search_limit: int = Field(default=10, ge=1, le=50)  # candidates per search
     playlist_limit: int = Field(default=50, ge=1, le=50)  # rows per page of a playlist after its first

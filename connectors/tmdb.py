@@ -25,7 +25,7 @@ _JWT = re.compile(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$")
 class TmdbSettings(BaseModel):
     """Where TMDb is, and who asks; `api_key` is a v3 key or a v4 read token."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     api_key: SecretStr | None = Field(
         default_factory=lambda: SecretStr(key) if (key := os.environ.get("TMDB_API_KEY")) else None

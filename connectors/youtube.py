@@ -38,7 +38,7 @@ _ON_AIR = frozenset({"is_live", "is_upcoming", "post_live"})
 class YoutubeSettings(BaseModel):
     """Where YouTube is, how much of a search is read, and how politely."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     endpoint: str = "https://www.youtube.com/"
     results: int = 10  # candidates of a search

@@ -338,8 +338,7 @@ def test_what_has_no_pages_is_refused():
 def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("SPOTIFY_CLIENT_ID", "id")
     monkeypatch.setenv("SPOTIFY_CLIENT_SECRET", SECRET)
-    monkeypatch.setenv("SPOTIFY_ENDPOINT", "http://127.0.0.1:9/v1")
-    settings = SpotifySettings()
+    settings = SpotifySettings(endpoint="http://127.0.0.1:9/v1")
     assert settings.client_secret.get_secret_value() == SECRET
     assert SECRET not in repr(settings)
     assert Spotify(settings, Cassette("spotify"))._endpoint == "http://127.0.0.1:9/v1/"
