@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.errors import BlockedPage, ConnectorError, QuotaExceeded, SchemaDrift, TransientError
 from connectors.http_answers import Answer, Later, error_of
+from connectors.http_ledger import ledger_path, now
 from connectors.http_pages import is_html
-from connectors.http_quota import Limits, Quota, credential_digest, ledger_path, now
+from connectors.http_quota import Limits, Quota, credential_digest
 from connectors.http_redact import Redactor, forget
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class PolicySettings(BaseModel):
 
     requests_per_second: float | None = Field(default=None, gt=0)
     requests_per_day: int | None = Field(default=None, ge=0)  # from midnight to midnight UTC, retries included
+    day_s: float = Field(default=86_400, gt=0)  # where the source renews its quota sooner; counted from 1970 on
     retries: int = Field(default=4, ge=0)  # after the first try
     retry_after_cap_s: float = Field(default=60, ge=0)  # a longer Retry-After is the reason `quota`
     backoff_s: float = Field(default=0.5, ge=0)  # before the first retry; doubled at each, give or take a half
@@ -84,11 +86,16 @@ class Policy:
     ) -> None:
         self.source, self.settings = source, settings
         self.redact = Redactor([*secrets, settings.proxy or ""])
-        self.user_agent = "mediateca/0.1 (+https://pypi.org/project/mediateca)"
+        self.user_agent = "mediateca"
         self._judge, self._lock = judge, RLock()
         self._session: PolicySession | None = None
         path, wait_s = ledger or ledger_path(), settings.retry_after_cap_s
-        limits = Limits(per_second=settings.requests_per_second, per_day=settings.requests_per_day, wait_s=wait_s)
+        limits = Limits(
+            per_second=settings.requests_per_second,
+            per_day=settings.requests_per_day,
+            day_s=settings.day_s,
+            wait_s=wait_s,
+        )
         self._quota = Quota(source, credential_digest(secrets), limits, path)
         self._media = Quota(source, "media", Limits(wait_s=wait_s), path)  # counted, but no part of the API's quota
 

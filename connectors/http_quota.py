@@ -1,8 +1,8 @@
-"""The ledger of requests: how many each credential has made today, shared by all processes and runs.
+"""The count of requests: how many each credential has made today, shared by all processes and runs.
 
-The day's count is a row, raised in one transaction before each request: 20 µs, exact across processes, and readable as
-it stands. A day's window in pyrate-limiter's log would take a row per request and count them all at each one; its
-bucket paces the requests of a second, which is what it is made for.
+The day's count is a row of the ledger, raised in one transaction before each request: 20 µs, exact across processes,
+and readable as it stands. A day's window in pyrate-limiter's log would take a row per request and count them all at
+each one; its bucket paces the requests of a second, which is what it is made for.
 """
 
 import os
@@ -10,34 +10,28 @@ import re
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from connectors import http_ledger
 from connectors.errors import QuotaExceeded
+from connectors.http_ledger import DAY_S, LedgerError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyrate_limiter import SQLiteBucket
 
-_TABLES = """
-create table if not exists requests (source text, credential text, day text, requests integer not null,
-    day_limit integer, primary key (source, credential, day)) without rowid;
-create table if not exists holds (source text, credential text, until real not null,
-    primary key (source, credential)) without rowid;
-"""
 # Near midnight a request may count for either day: clocks differ, and an answer takes its time. It counts for both.
-_EDGE = timedelta(seconds=5)
+_EDGE_S = 5.0
+# Requests that start a second apart may arrive closer: the first one on its way may have to open a connection.
+_JITTER_MS = 100
 _LEAK_EVERY = 100
-
-
-def ledger_path() -> Path:
-    """Where the ledger lies: `quota.sqlite` in MEDIATECA_HOME, or in ./.mediateca."""
-    return Path(os.environ.get("MEDIATECA_HOME") or ".mediateca").expanduser().resolve() / "quota.sqlite"
 
 
 def credential_digest(secrets: "Sequence[str]") -> str:
@@ -46,17 +40,13 @@ def credential_digest(secrets: "Sequence[str]") -> str:
     return sha256("\n".join(given).encode()).hexdigest()[:12] if given else "anonymous"
 
 
-def now() -> datetime:
-    """The time; a function, so that tests can be at midnight."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one credential may do."""
 
     per_second: float | None = None
-    per_day: int | None = None  # from midnight to midnight UTC
+    per_day: int | None = None  # from midnight to midnight UTC, where a day is one
+    day_s: float = DAY_S  # days are counted from 1970 on
     wait_s: float = 60.0  # a longer Retry-After is not waited for
 
 
@@ -76,21 +66,19 @@ class Quota:
 
         Raises:
             QuotaExceeded: The day's quota is used up, or the source asked for a longer wait; nothing was counted.
+            LedgerError: The file cannot be written.
         """
         while True:
-            with self._lock:
+            with self._lock, self._told():
                 self._open()
-                wait_s = self._pace()
+                wait_s = self._pace() or self._count(url)
             if not wait_s:
-                with self._lock:
-                    wait_s = self._count(url)
-                if not wait_s:
-                    return
+                return
             time.sleep(wait_s)
 
     def hold(self, until: datetime) -> None:
         """No request of this credential before then, in no process."""
-        with self._lock:
+        with self._lock, self._told():
             self._open().execute(
                 "insert into holds values (?, ?, ?) on conflict do update set until = max(until, excluded.until)",
                 (self.source, self.credential, until.timestamp()),
@@ -104,6 +92,16 @@ class Quota:
                 if self._bucket:
                     self._bucket.close()
             self._ledger = self._bucket = None
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise LedgerError(
+                f"ledger {self.path}: {exc}; without it no quota can be kept: free the disk, make the file writable, or"
+                " set MEDIATECA_HOME to another folder"
+            ) from exc
 
     def _open(self) -> sqlite3.Connection:
         if self._ledger is None or self._pid != os.getpid():  # a connection does not survive a fork
@@ -119,6 +117,7 @@ class Quota:
 
         # 5 a second are any 5 within it; 2.5 a second are one each 400 ms.
         limit, interval_ms = (int(rate), 1_000) if rate >= 1 and rate == int(rate) else (1, -int(-1_000 // rate))
+        interval_ms += _JITTER_MS
         table = re.sub(r"\W", "_", f"rate_{self.source}_{self.credential}")
         bucket = SQLiteBucket.init_from_file(
             [Rate(limit, interval_ms)], table=table, db_path=str(self.path), use_file_lock=True
@@ -145,13 +144,13 @@ class Quota:
 
     def _count(self, url: str) -> float:
         """Seconds for which the credential is held; 0 where the request was counted."""
-        ledger, moment = self._open(), now()
+        ledger, moment = self._open(), http_ledger.now()
         ledger.execute("begin immediate")
         try:
             if wait_s := self._held(ledger, moment, url):
                 return wait_s
-            for day in sorted({(moment - _EDGE).date(), (moment + _EDGE).date()}):
-                self._count_day(ledger, day, url)
+            for ends in self._days(moment.timestamp()):
+                self._count_day(ledger, ends, url)
             ledger.execute("commit")
         finally:
             if ledger.in_transaction:
@@ -167,72 +166,28 @@ class Quota:
             raise self._refused(f"asked to wait until {until.isoformat(timespec='seconds')}", until, url)
         return max(wait_s, 0.0)
 
-    def _count_day(self, ledger: sqlite3.Connection, day: date, url: str) -> None:
-        key, limit = (self.source, self.credential, day.isoformat()), self.limits.per_day
-        where = "where source = ? and credential = ? and day = ?"
-        row = ledger.execute(f"select requests from requests {where}", key).fetchone()
+    def _days(self, at: float) -> list[float]:
+        """When the days end that a request counts for: one, or two where one ends."""
+        day_s = self.limits.day_s
+        edge_s = min(_EDGE_S, day_s / 20)
+        return sorted({((at + near) // day_s + 1) * day_s for near in (-edge_s, edge_s)})
+
+    def _count_day(self, ledger: sqlite3.Connection, ends: float, url: str) -> None:
+        key, limit = (self.source, self.credential, ends), self.limits.per_day
+        where = "where source = ? and credential = ? and ends = ?"
+        row = ledger.execute(f"select requests from days {where}", key).fetchone()
         if limit is not None and (row[0] if row else 0) >= limit:
-            renews = midnight_after(day)
+            renews = datetime.fromtimestamp(ends, UTC)
             raise self._refused(
-                f"the quota of {limit:,} requests a day is used up, renewed at {renews:%Y-%m-%dT%H:%MZ}", renews, url
+                f"the quota of {limit:,} requests a day is used up, renewed at {renews:%Y-%m-%dT%H:%M:%SZ}", renews, url
             )
         ledger.execute(
-            "insert into requests values (?, ?, ?, 1, ?)"
+            "insert into days values (?, ?, ?, ?, 1, ?)"
             " on conflict do update set requests = requests + 1, day_limit = excluded.day_limit",
-            (*key, limit),
+            (*key, self.limits.day_s, limit),
         )
 
     def _refused(self, what: str, retry_at: datetime, url: str) -> QuotaExceeded:
         return QuotaExceeded(
             f"{self.source}: {what}; run the same command again then", source=self.source, url=url, retry_at=retry_at
         )
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """The ledger's file, made where it is missing; every statement commits by itself."""
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes that turn WAL on at once: one gets `database is locked`, whatever its time-out (measured 2026-11).
-    with FileLock(f"{path}.lock"):
-        ledger = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-        ledger.execute("pragma journal_mode = wal")
-        ledger.execute("pragma synchronous = normal")
-        ledger.executescript(_TABLES)
-    return ledger
-
-
-def midnight_after(day: date) -> datetime:
-    """The end of that day, UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-
-
-def ledger_rows(path: Path | None = None) -> list[dict[str, Any]]:
-    """The ledger as rows, today's first: source, credential (its digest), day, requests, limit, left, renews_at."""
-    path = path or ledger_path()
-    if not path.is_file():
-        return []
-    with closing(sqlite3.connect(path, timeout=30)) as ledger:
-        found = ledger.execute(
-            "select source, credential, day, requests, day_limit, until from requests"
-            " left join holds using (source, credential) order by day desc, source, credential"
-        ).fetchall()
-    moment = now()
-    return [_told(row, moment) for row in found]
-
-
-def _told(row: tuple[Any, ...], moment: datetime) -> dict[str, Any]:
-    source, credential, day, requests, limit, until = row
-    renews = midnight_after(date.fromisoformat(day)) if limit is not None else None
-    if until is not None and until > moment.timestamp() and day == moment.date().isoformat():
-        held = datetime.fromtimestamp(until, UTC)
-        renews = max(renews, held) if renews is not None and requests >= limit else held
-    return {
-        "source": source,
-        "credential": credential,
-        "day": day,
-        "requests": requests,
-        "limit": limit,
-        "left": None if limit is None else max(limit - requests, 0),
-        "renews_at": renews.isoformat(timespec="seconds") if renews and renews > moment else None,
-    }

@@ -278,7 +278,7 @@ def status(
 
 
 def _print_quota(catalogue: str, *, as_json: bool) -> None:
-    from connectors.http_quota import ledger_path, ledger_rows
+    from connectors.http_ledger import ledger_path, ledger_rows
     from tasks.settings import load_catalogue
 
     load_catalogue(catalogue)  # a catalogue that cannot be read is said here too

@@ -25,7 +25,7 @@ from connectors.errors import (
 )
 from connectors.http import Policy, PolicySettings
 from connectors.http_answers import Answer
-from connectors.http_quota import ledger_rows
+from connectors.http_ledger import ledger_rows
 from tests.connectors.web import Step, Web, hang_up, page, reply, served
 
 OK = reply('{"ok": true}')

@@ -25,7 +25,7 @@ from connectors.errors import (
     cause_of,
 )
 from connectors.http import Policy, PolicySettings
-from connectors.http_quota import ledger_rows
+from connectors.http_ledger import ledger_rows
 from tests.connectors.web import Web, hang_up, page, reply, served
 
 KEY = "0123456789abcdef0123456789abcdef"

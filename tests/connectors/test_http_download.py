@@ -11,7 +11,7 @@ from connectors import http_hosts
 from connectors.errors import BlockedPage, ConnectorError, NotFound, PermanentError, TooLarge, TransientError
 from connectors.http import Policy, PolicySettings
 from connectors.http_hosts import named, refusal
-from connectors.http_quota import ledger_rows
+from connectors.http_ledger import ledger_rows
 from tests.connectors.web import Step, Web, page, reply, served
 
 PICTURE = b"\xff\xd8\xff" + bytes(range(256)) * 400

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from connectors import http_quota
+from connectors import http_ledger
 from connectors.errors import QuotaExceeded
 from connectors.http import Policy, PolicySettings
-from connectors.http_quota import Limits, Quota, credential_digest, ledger_path, ledger_rows
+from connectors.http_ledger import LedgerError, ledger_path, ledger_rows
+from connectors.http_quota import Limits, Quota, credential_digest
 from tests.connectors.web import reply, served
 
 
@@ -98,10 +99,10 @@ def test_a_used_up_quota_answers_at_once(tmp_path: Path) -> None:
 def test_the_quota_is_renewed_at_midnight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quota = Quota("tmdb", "c", Limits(per_day=2), tmp_path / "q.sqlite")
     clock = [datetime(2026, 11, 22, 12, tzinfo=UTC)]
-    monkeypatch.setattr(http_quota, "now", lambda: clock[0])
+    monkeypatch.setattr(http_ledger, "now", lambda: clock[0])
     quota.take()
     quota.take()
-    with pytest.raises(QuotaExceeded, match="renewed at 2026-11-23T00:00Z") as raised:
+    with pytest.raises(QuotaExceeded, match="renewed at 2026-11-23T00:00:00Z") as raised:
         quota.take()
     midnight = datetime(2026, 11, 23, tzinfo=UTC)
     assert raised.value.retry_at == midnight
@@ -115,7 +116,7 @@ def test_the_quota_is_renewed_at_midnight(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_request_at_midnight_counts_for_both_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_quota, "now", lambda: datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC))
+    monkeypatch.setattr(http_ledger, "now", lambda: datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC))
     quota = Quota("tmdb", "c", Limits(per_day=2), tmp_path / "q.sqlite")
     quota.take()
     assert [row["requests"] for row in ledger_rows(tmp_path / "q.sqlite")] == [1, 1]
@@ -123,13 +124,35 @@ def test_a_request_at_midnight_counts_for_both_days(tmp_path: Path, monkeypatch:
 
 def test_a_refusal_counts_for_no_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [datetime(2026, 11, 22, 12, tzinfo=UTC)]
-    monkeypatch.setattr(http_quota, "now", lambda: clock[0])
+    monkeypatch.setattr(http_ledger, "now", lambda: clock[0])
     quota = Quota("tmdb", "c", Limits(per_day=1), tmp_path / "q.sqlite")
     quota.take()
     clock[0] = datetime(2026, 11, 23, 0, 0, 2, tzinfo=UTC)
     with pytest.raises(QuotaExceeded):
         quota.take()
     assert [row["day"] for row in ledger_rows(tmp_path / "q.sqlite")] == ["2026-11-22"]
+
+
+def test_a_day_may_be_shorter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)]
+    monkeypatch.setattr(http_ledger, "now", lambda: clock[0])
+    quota = Quota("sandbox", "c", Limits(per_day=1, day_s=60), tmp_path / "q.sqlite")
+    quota.take()
+    with pytest.raises(QuotaExceeded) as raised:
+        quota.take()
+    assert raised.value.retry_at == datetime(2026, 11, 22, 12, 1, tzinfo=UTC)
+    (row,) = ledger_rows(tmp_path / "q.sqlite")
+    assert (row["day"], row["renews_at"]) == ("2026-11-22T12:00:00+00:00", "2026-11-22T12:01:00+00:00")
+    clock[0] += timedelta(seconds=34)
+    quota.take()
+
+
+def test_a_ledger_that_cannot_be_written_is_no_fault_of_the_source(tmp_path: Path) -> None:
+    (tmp_path / "q.sqlite").write_bytes(b"not a database, " * 100)
+    with pytest.raises(LedgerError, match=r"q\.sqlite: file is not a database; without it"):
+        Quota("tmdb", "c", Limits(), tmp_path / "q.sqlite").take()
+    with pytest.raises(LedgerError, match="move it away"):
+        ledger_rows(tmp_path / "q.sqlite")
 
 
 def test_credentials_have_quotas_of_their_own(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import requests
 
 from connectors.errors import ConnectorError
 from connectors.http import Policy, PolicySettings
-from connectors.http_quota import ledger_rows
+from connectors.http_ledger import ledger_rows
 from connectors.http_redact import Redactor
 from tests.connectors.web import Step, Web, hang_up, page, reply, served
 

@@ -14,7 +14,7 @@ from connectors import genius, tmdb, youtube
 from connectors.base import Request
 from connectors.errors import AuthError, BlockedPage, NotFound, QuotaExceeded, TransientError
 from connectors.genius import lyrics_of
-from connectors.http_quota import ledger_rows
+from connectors.http_ledger import ledger_rows
 
 TOKEN = "t0ken-never-told-to-anybody"
 PAGE = """<!doctype html><html><head><title>Ann – Moons Lyrics | Genius Lyrics</title>

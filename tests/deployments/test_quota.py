@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.http_quota import Limits, Quota, ledger_path
+from connectors.http_ledger import ledger_path
+from connectors.http_quota import Limits, Quota
 
 HEAVY = ("requests", "httpx2", "yt_dlp", "pyrate_limiter", "prefect", "pyarrow", "polars", "numpy")
 
