@@ -38,6 +38,29 @@ def _lines(path: Path) -> int:
         return sum(1 for _ in file)
 
 
+@sandbox_app.command(name="import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new world.")],
+    films: Annotated[Path | None, typer.Option(help="Folder of MovieLens, with links.csv.")] = None,
+    tmdb: Annotated[Path | None, typer.Option(help="Folder of the TMDb files, with credits.parquet.")] = None,
+    posters: Annotated[Path | None, typer.Option(help="Folder of posters, <movieId>.jpg.")] = None,
+    music: Annotated[Path | None, typer.Option(help="Folder of recordings, with manifest.csv or tags.")] = None,
+    users: Annotated[int, typer.Option(min=1, help="Listeners to make up.")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many films of MovieLens.")] = None,
+    seed: Annotated[int, typer.Option(help="Of what is made up.")] = 7,
+) -> None:
+    """Make a world of real files; what they do not tell is made up around them.
+
+    Example: `mediateca sandbox import /tmp/real --films ml-latest-small --tmdb tmdb-films --music recordings`
+    """
+    from deployments.sandbox.importer import import_world
+
+    rows = import_world(
+        folder, movielens=films, tmdb=tmdb, posters=posters, music=music, listeners=users, films=limit, seed=seed
+    )
+    print(json.dumps({"world": str(folder), "rows": rows}, indent=2))
+
+
 @sandbox_app.command()
 def serve(
     world: Annotated[Path | None, typer.Option(help="Folder of the world; the demo's, made anew, if left out.")] = None,

@@ -1,7 +1,8 @@
 """The tables that the sandbox's servers answer from, made for a whole world at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deployments.sandbox.film_files import is_known
 from deployments.sandbox.films import Film
@@ -10,18 +11,19 @@ from deployments.sandbox.service_fans import make_lastfm, make_spotify_playlists
 from deployments.sandbox.service_films import make_films_rows
 from deployments.sandbox.service_lyrics import make_songs_pages
 from deployments.sandbox.service_music import MusicRows, make_music
-from deployments.sandbox.service_videos import RIGHT, make_trailers, make_videos
+from deployments.sandbox.service_videos import RIGHT, VideoRows, make_trailers, make_videos
 from deployments.sandbox.songs import Recording
 from deployments.sandbox.tables import (
     FilmTruth,
     LastfmTrackRow,
-    PictureRow,
     SongRow,
-    SoundRow,
     TrackTruth,
     VideoRow,
     write_table,
 )
+
+Tables = Mapping[str, Iterable[Any]]
+"""Rows by the name of their table."""
 
 
 def write_services(
@@ -35,44 +37,57 @@ def write_services(
     playlists: Sequence[Playlist],
 ) -> None:
     """Write every table of `deployments.sandbox.tables` for these people, films and recordings."""
+    videos = make_videos(seed, songs)
+    trailers = tuple(make_trailers(seed, films, videos))
+    rows, posters = make_films_rows(seed, films, trailers)
+    truth = (
+        FilmTruth(
+            movielens=film.movielens,
+            imdb=f"tt{film.imdb}",
+            tmdb=film.tmdb if is_known(film) else None,
+            trailer=trailer,
+        )
+        for film, trailer in zip(films, trailers, strict=True)
+    )
+    music = music_tables(seed, songs, spellings, listeners, plays, playlists, videos)
+    write_tables(folder, {**music, "films": rows, "truth_films": truth, "pictures": (*music["pictures"], *posters)})
+
+
+def music_tables(
+    seed: int,
+    songs: Sequence[Recording],
+    spellings: Sequence[Sequence[Spelling]],
+    listeners: Sequence[Listener],
+    plays: Sequence[Play],
+    playlists: Sequence[Playlist],
+    videos: VideoRows,
+) -> Tables:
+    """All tables but those of films."""
     music = make_music(seed, songs)
     pages, states = make_songs_pages(seed, songs, music)
     lastfm, fans = make_lastfm(seed, songs, spellings, listeners, plays, music)
-    videos = make_videos(seed, songs)
-    trailers = tuple(make_trailers(seed, films, videos))
-    film_rows, posters = make_films_rows(seed, films, trailers)
-    write_table(folder, "artists", music.artists)
-    write_table(folder, "albums", music.albums.values())
-    write_table(folder, "tracks", music.tracks)
-    write_table(folder, "playlists", make_spotify_playlists(seed, songs, playlists))
-    write_table(folder, "lastfm_tracks", lastfm)
-    write_table(folder, "fans", fans)
-    write_table(folder, "songs", pages)
-    write_table(folder, "videos", videos.videos)
-    write_table(folder, "sounds", _sounds_once(videos.sounds))
-    write_table(folder, "pictures", _pictures_once((*music.pictures, *videos.pictures, *posters)))
-    write_table(folder, "films", film_rows)
-    write_table(folder, "truth_tracks", _true_tracks(songs, music, videos.videos, pages, lastfm, states))
-    write_table(
-        folder,
-        "truth_films",
-        (
-            FilmTruth(
-                movielens=film.movielens,
-                imdb=f"tt{film.imdb}",
-                tmdb=film.tmdb if is_known(film) else None,
-                trailer=trailer,
-            )
-            for film, trailer in zip(films, trailers, strict=True)
-        ),
-    )
+    return {
+        "artists": music.artists,
+        "albums": music.albums.values(),
+        "tracks": music.tracks,
+        "playlists": make_spotify_playlists(seed, songs, playlists),
+        "lastfm_tracks": lastfm,
+        "fans": fans,
+        "songs": pages,
+        "videos": videos.videos,
+        "sounds": videos.sounds,
+        "pictures": (*music.pictures, *videos.pictures),
+        "truth_tracks": _true_tracks(songs, music, videos.videos, pages, lastfm, states),
+    }
 
 
-def _sounds_once(rows: Iterable[SoundRow]) -> Iterable[SoundRow]:
-    return {row.id: row for row in rows}.values()
+def write_tables(folder: Path, tables: Tables) -> None:
+    """Write the tables; sounds and pictures that are named more than once are written once."""
+    for name, rows in tables.items():
+        write_table(folder, name, _once(rows) if name in ("sounds", "pictures") else rows)
 
 
-def _pictures_once(rows: Iterable[PictureRow]) -> Iterable[PictureRow]:
+def _once(rows: Iterable[Any]) -> Iterable[Any]:
     return {row.id: row for row in rows}.values()
 
 

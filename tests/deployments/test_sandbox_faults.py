@@ -3,12 +3,16 @@
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from connectors.base import Request
+from connectors.errors import BlockedPage
+from connectors.tmdb import connect
 from deployments.sandbox.faults import PRESETS, Faults, ServiceFaults, draw, read_faults
 from deployments.sandbox.serve import serve
 from deployments.sandbox.server import Sandbox
@@ -160,3 +164,29 @@ def test_faults_are_read_from_presets_and_files_and_nothing_else(tmp_path: Path)
     path.write_text('{"sed": 4}', encoding="utf-8")
     with pytest.raises(ValueError, match="'sed': Extra inputs"):
         read_faults(str(path))
+
+
+def test_our_connector_learns_the_same_through_faults_as_without(small_world: Path) -> None:
+    asked = [Request(entity="film", key=str(film.id)) for film in read_table(small_world, "films", FilmRow)]
+    rough = PRESETS["rough"].model_copy(update={"timeout_s": 0.01, "retry_after_s": 0})
+    with serve(small_world) as calm, serve(small_world, rough) as stormy:
+        plain = learnt(calm, asked)
+        through, blocked = dict[str, Any](), 0
+        for _ in range(5):  # as many runs as needed: who was answered with a block page asks again in the next
+            through |= learnt(stormy, [one for one in asked if one.key not in through])
+            blocked += len(asked) - len(through)
+        met = {answer["fault"] for answer in log(stormy)["answers"]}
+    assert through == plain
+    assert blocked > 0
+    assert {"error", "timeout", "truncated", "blocked", "limited", "limited_bare"} <= met
+
+
+def learnt(sandbox: Sandbox, asked: list[Request]) -> dict[str, Any]:
+    """What TMDb's connector is told, without what it is refused."""
+    policy = {"requests_per_second": None, "retries": 6, "backoff_s": 0.001, "hosts": ("127.0.0.1",)}
+    found: dict[str, Any] = {}
+    with closing(connect(api_root=f"{sandbox.url}/tmdb/3/", api_key="sandbox", policy=policy)) as tmdb:
+        for request in asked:
+            with suppress(BlockedPage):
+                found[request.key] = tmdb.lookup(request).payload
+    return found
