@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
-from connectors.errors import AuthError, BlockedPage, ConnectorError, NotFound, TransientError
+from connectors.errors import AuthError, BlockedPage, ConnectorError, NotFound, SchemaDrift, TransientError
 from connectors.http import Policy, PolicySettings
 from connectors.lastfm_answers import (
     ANSWERS,
@@ -34,6 +34,7 @@ from connectors.lastfm_answers import (
     track_path,
 )
 from connectors.live import secret_from, settled
+from connectors.matching import without_guests
 from storage.lazy import pa
 from storage.reasons import Reason
 
@@ -50,6 +51,8 @@ METHODS = {
 }
 PAGE_LIMIT = 200  # tracks per page; more is cut to 200 (API reference of user.getRecentTracks, 2026-11)
 FIRST_PLAY = int(datetime(2002, 1, 1, tzinfo=UTC).timestamp())  # Last.fm opened in 2002; some players send 1970
+_MOST_PLAYS = (1 << 20) - 1  # of one user, in an event's `line`
+_READ = ("artist", "name")
 _OF_ONE_PLAY = ("date", "@attr", "loved")
 
 
@@ -99,11 +102,12 @@ class Lastfm:
         self._pylast: Any = None
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
-        """The track by its artist and title; Last.fm corrects known misspellings."""
+        """The track by its artist and title, then by both without guests; Last.fm corrects known misspellings."""
         if not wanted.title or not wanted.creators:
             return ()
-        path = track_path(wanted.creators[0], wanted.title)
-        return (Request(entity="track_info", key=path, params={"autocorrect": "1"}),)
+        artist, title = wanted.creators[0], wanted.title
+        paths = dict.fromkeys((track_path(artist, title), track_path(without_guests(artist), without_guests(title))))
+        return tuple(Request(entity="track_info", key=path, params={"autocorrect": "1"}) for path in paths)
 
     def lookup(self, request: Request) -> Record:
         """The answer as received (XML in the form of Last.fm's JSON); see `LiveConnector`.
@@ -116,9 +120,17 @@ class Lastfm:
         return self._ask(request, _params(request) | dict(request.params))
 
     def candidates(self, entity: str, payload: Payload) -> list[Candidate]:
-        """The track of track.getInfo; the other answers offer nothing."""
-        found = candidate_of(object_of(payload.get("track"))) if entity == "track_info" else None
-        return [found] if found else []
+        """The track of track.getInfo; the other answers offer nothing.
+
+        Raises:
+            SchemaDrift: It has no names.
+        """
+        if entity != "track_info":
+            return []
+        found = candidate_of(object_of(payload.get("track")))
+        if found is None:
+            raise SchemaDrift("lastfm: track.getInfo's answer has no 'track.name' or 'track.artist'", source=self.name)
+        return [found]
 
     def request_from(self, entity: str, payload: Payload) -> Request:
         """Nothing is asked by way of another answer."""
@@ -147,12 +159,14 @@ class Lastfm:
     def _histories(self, keys: Sequence[str | Request], cursor: str | None) -> Iterator[Page]:
         """The cursor is `index in keys/to/page`."""
         index, to, number = map(int, (cursor or "0/0/1").split("/"))
+        window: _Window | None = None
         while index < len(keys):
             key = keys[index]
             user = key if isinstance(key, Request) else Request(entity="plays", key=key)
-            window = _Window(user.key, number_of(user.params.get("from")), to or int(time.time()))
+            window = window or _Window(user.key, number_of(user.params.get("from")), to or int(time.time()))
             page, more = self._plays(window, number)
             index, to, number = (index, window.to, number + 1) if more else (index + 1, 0, 1)
+            window = window if more else None
             yield replace(page, cursor=f"{index}/{to}/{number}" if index < len(keys) else None)
 
     def _plays(self, window: _Window, number: int) -> tuple[Page, bool]:
@@ -170,6 +184,9 @@ class Lastfm:
         said = object_of(record.payload.get("recenttracks"))
         record = replace(record, source_id=f"{window.user}/{window.to}/{number}")
         more = bool(listed(said.get("track"))) and number < number_of(object_of(said.get("@attr")).get("totalPages"))
+        if gone := [name for name in _READ if any(name not in entry for entry in listed(said.get("track")))]:
+            # Were it only refused, the plays would count as read.
+            raise SchemaDrift(f"lastfm: plays of {window.user} lack '{gone[0]}'", source=self.name, url=record.url)
         return window.page(record, said, number), more
 
     def _chart(self, number: int) -> Iterator[Page]:
@@ -245,6 +262,7 @@ class _Window:
 
     def __init__(self, user: str, since: int, to: int) -> None:
         self.user, self.since, self.to = user, since, to
+        self._lines: set[int] = set()  # of the plays that were read
 
     def page(self, record: Record, said: Payload, number: int) -> Page:
         """Events and tracks of one answer."""
@@ -257,14 +275,17 @@ class _Window:
             date = object_of(entry.get("date"))
             if not date:  # it is playing now
                 continue
-            rank = max(number_of(totals.get("total")) - newer, 0)
+            rank = (number_of(totals.get("total")) or _MOST_PLAYS) - newer
             newer += 1
             at = number_of(date.get("uts"))
             if at >= FIRST_PLAY and not self.since <= at < self.to:
                 continue
             artist, title = name_of(entry.get("artist")), name_of(entry)
             # The oldest play of a window has rank 1, so plays of one second keep their order, on every reading alike.
-            line = at << 20 | rank & 0xFFFFF
+            line = at << 20 | rank & _MOST_PLAYS
+            if line in self._lines:
+                continue  # plays sent late, as by a player that was offline, have pushed this one onto a further page
+            self._lines.add(line)
             if fault := _fault(at, artist, title):
                 rejects.append(_refused(self.user, line, Reason.BAD_VALUE, fault, f"{at} {artist} - {title}"))
                 continue

@@ -35,6 +35,15 @@ def _in_word(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character) in ("Mn", "Mc")
 
 
+def without_guests(name: str) -> str:
+    """A title or an artist without who else sings; as it is where nothing would be left.
+
+    >>> without_guests("Lanterns (feat. Ohm) [Live]"), without_guests("Vela Norte ft. Ohm")
+    ('Lanterns [Live]', 'Vela Norte')
+    """
+    return _GUESTS.sub("", name).strip() or name
+
+
 def title_key(title: str) -> str:
     """A title without guests; version words (live, remix, remaster) stay: another version is another recording.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from connectors.errors import (
 )
 from connectors.http import Policy, PolicySettings
 from connectors.live import secret_from, settled
+from connectors.matching import without_guests
 from connectors.spotify_answers import (
     ANSWERS,
     Payload,
@@ -53,7 +54,6 @@ LONGEST_QUERY = 250  # characters; a longer `q` is refused with 400
 
 _ID = re.compile("[0-9A-Za-z]{1,64}")
 _KEY = re.compile(f"({_ID.pattern})(?:/([0-9]{{1,7}}))?")  # an id, for rows with their offset
-_GUESTS = re.compile(r"\s*[(\[](?:feat\.?|ft\.?|featuring|with)\s[^)\]]*[)\]]", re.IGNORECASE)
 
 
 class SpotifySettings(BaseModel):
@@ -133,8 +133,8 @@ class Spotify:
             asked.append(Request(entity="track", key=known))
         if isrc := plain_isrc(wanted.isrc):
             asked.append(Request(entity="search", key=f"isrc:{isrc}"))
-        title = words_of(_GUESTS.sub("", wanted.title) or wanted.title)
-        if title and wanted.creators and (artist := words_of(wanted.creators[0])):
+        title = words_of(without_guests(wanted.title))
+        if title and wanted.creators and (artist := words_of(without_guests(wanted.creators[0]))):
             asked.append(Request(entity="search", key=f"track:{title} artist:{artist}"[:LONGEST_QUERY]))
             asked.append(Request(entity="search", key=f"{artist} {title}"[:LONGEST_QUERY]))
         return tuple(asked)
@@ -277,42 +277,34 @@ class Spotify:
         while index < len(ids):
             more_of = Request(entity="playlist_rows", key=f"{ids[index]}/{offset}")
             found = self._if_there(more_of if offset else Request(entity="playlist", key=ids[index]))
-            rows = rows_of(found[0].payload) if found else {}
-            events, tracks = self._rows(ids[index], offset, rows, found)
-            more = bool(rows.get("next")) and bool(rows.get("items"))
-            missing = () if found or offset else (_missing(ids[index]),)
-            index, offset = (index, offset + len(rows["items"])) if more else (index + 1, 0)
-            yield Page(
-                records=(*found, *tracks),
-                events=events,
-                rejects=missing,
-                cursor=f"{index}/{offset}" if index < len(ids) else None,
-            )
+            page, more, count = Page(rejects=() if found or offset else (_missing(ids[index]),)), False, 0
+            if found:
+                page = self._rows(ids[index], offset, found[0])
+                rows = rows_of(found[0].payload)
+                count = len(rows.get("items") or ())
+                more = bool(rows.get("next")) and count > 0
+            index, offset = (index, offset + count) if more else (index + 1, 0)
+            yield replace(page, cursor=f"{index}/{offset}" if index < len(ids) else None)
 
-    def _rows(self, id_: str, offset: int, rows: Payload, page: Sequence[Record]) -> tuple[pa.Table, list[Record]]:
+    def _rows(self, id_: str, offset: int, page: Record) -> Page:
         """Events and tracks of a playlist's page, without local files, episodes and what was removed."""
         events: list[dict[str, Any]] = []
         tracks: dict[str, Record] = {}
-        for position, row in enumerate(rows.get("items") or (), start=offset):
-            track = track_of(row)
-            if track is None:
+        rejects: list[Reject] = []
+        rows = rows_of(page.payload).get("items")
+        if not isinstance(rows, list):
+            # So it is since February 2026 in development mode, for playlists of others than the app's owner.
+            rejects.append(_refused(id_, 0, Reason.SCHEMA_DRIFT, "the playlist comes without its rows"))
+        for position, row in enumerate(objects_of(rows), start=offset):
+            if not {"item", "track"} & set(row):
+                rejects.append(_refused(id_, position + 1, Reason.SCHEMA_DRIFT, "neither 'item' nor 'track' in a row"))
+            if (track := track_of(row)) is None:
                 continue
-            item = track["id"]
-            events.append(
-                {
-                    "user": id_,
-                    "item": item,
-                    "kind": "playlist",
-                    "at": time_of(row.get("added_at")),
-                    "position": position,
-                    "line": position + 1,
-                }
-            )
-            said = page[0]
-            tracks.setdefault(
-                item, Record(entity="track", source_id=item, payload=track, url=said.url, fetched_at=said.fetched_at)
-            )
-        return pa.Table.from_pylist(events, schema=event_schema()), list(tracks.values())
+            at = {"at": time_of(row.get("added_at")), "position": position, "line": position + 1}
+            events.append({"user": id_, "item": track["id"], "kind": "playlist", **at})
+            tracks.setdefault(track["id"], replace(page, entity="track", source_id=track["id"], payload=track))
+        table = pa.Table.from_pylist(events, schema=event_schema())
+        return Page(records=(page, *tracks.values()), events=table, rejects=tuple(rejects))
 
     # --- asking
 
@@ -393,4 +385,8 @@ class Spotify:
 
 
 def _missing(id_: str) -> Reject:
-    return Reject(file=id_, line=0, reason=Reason.NOT_FOUND, detail="Spotify has nothing with this id", text="")
+    return _refused(id_, 0, Reason.NOT_FOUND, "Spotify has nothing with this id")
+
+
+def _refused(id_: str, line: int, reason: Reason, detail: str) -> Reject:
+    return Reject(file=id_, line=line, reason=reason, detail=detail, text="")

@@ -8,7 +8,15 @@ import httpx2
 import pytest
 
 from connectors.base import Request, Wanted, event_schema
-from connectors.errors import AuthError, BlockedPage, NotFound, PermanentError, QuotaExceeded, TransientError
+from connectors.errors import (
+    AuthError,
+    BlockedPage,
+    NotFound,
+    PermanentError,
+    QuotaExceeded,
+    SchemaDrift,
+    TransientError,
+)
 from connectors.lastfm import LastfmSettings, connect
 from connectors.lastfm_answers import body_of, error_of, judge, names_of, number_of, track_path
 from tests.connectors.cassette import SECRET, Cassette
@@ -230,6 +238,31 @@ def test_a_play_has_the_same_line_however_long_the_pages_are():
     assert len({line for _, line in found[0]}) == 6
 
 
+def history(entries, total, page=1, pages=2, size=3):
+    attr = {"page": str(page), "perPage": str(size), "totalPages": str(pages), "total": str(total)}
+    ask = f"POST /2.0/?method=user.getRecentTracks&user=ann&page={page}&limit={size}&to=1700000000&format=json"
+    return {"ask": ask, "body": {"recenttracks": {"track": entries, "@attr": attr}}}
+
+
+def test_plays_sent_late_push_none_onto_two_pages():
+    plays = [{"name": f"t{n}", "artist": "a", "date": {"uts": str(T0 + n // 2)}} for n in range(6, 0, -1)]
+    late = {"name": "late", "artist": "a", "date": {"uts": str(T0 + 9)}}
+    tape = Cassette("lastfm", [history(plays[:3], 6), history([plays[2], *plays[3:5]], 7, page=2, pages=3)])
+    tape.left.append(history(plays[5:], 7, page=3, pages=3))
+    _, events = read_plays(lastfm(tape))
+    assert [event["item"] for event in events] == [f"a/_/t{n}" for n in range(6, 0, -1)]
+    _, again = read_plays(lastfm(Cassette("lastfm", [history([late, *plays], 7, pages=1)])))
+    assert {event["line"] for event in events} < {event["line"] for event in again}
+
+
+@pytest.mark.parametrize("gone", ["artist", "name"])
+def test_plays_that_lack_what_is_read_are_drift_and_not_read(gone):
+    play = {"name": "t", "artist": "a", "date": {"uts": str(T0)}}
+    del play[gone]
+    with pytest.raises(SchemaDrift, match=f"plays of ann lack '{gone}'"):
+        read_plays(lastfm(Cassette("lastfm", [history([play], 1, pages=1)])))
+
+
 def test_each_page_is_kept_with_its_tracks_once():
     pages, _ = read_plays(lastfm("plays"))
     assert [(record.entity, record.source_id) for record in pages[0].records] == [
@@ -335,6 +368,11 @@ def test_a_track_is_asked_for_by_its_names():
     assert lastfm("things").questions(Wanted(title="Lanterns")) == ()
 
 
+def test_a_track_with_guests_is_asked_for_without_them_too():
+    asked = lastfm("things").questions(Wanted(title="Lanterns (feat. Ohm)", creators=("Vela Norte ft. Sol",)))
+    assert [request.key for request in asked] == ["Vela+Norte+ft.+Sol/_/Lanterns+%28feat.+Ohm%29", LANTERNS]
+
+
 def test_a_candidate_has_its_path_and_its_length_in_milliseconds():
     connector = lastfm("things")
     record = connector.lookup(Request(entity="track_info", key=LANTERNS, params={"autocorrect": "1"}))
@@ -349,8 +387,9 @@ def test_a_candidate_has_its_path_and_its_length_in_milliseconds():
 
 
 @pytest.mark.parametrize("payload", [{}, {"track": ""}, {"track": {}}, {"track": {"name": "x"}}, {"track": None}])
-def test_an_answer_without_names_offers_nothing(payload):
-    assert lastfm("things").candidates("track_info", payload) == []
+def test_an_answer_without_names_is_drift(payload):
+    with pytest.raises(SchemaDrift, match=r"no 'track\.name' or 'track\.artist'"):
+        lastfm("things").candidates("track_info", payload)
     assert lastfm("things").candidates("user", payload) == []
 
 

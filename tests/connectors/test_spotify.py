@@ -322,6 +322,22 @@ def test_a_playlist_is_events_and_tracks_without_what_is_no_track():
     assert [(r.file, r.reason) for page in pages for r in page.rejects] == [(Q, "not_found")]
 
 
+@pytest.mark.parametrize(
+    ("said", "line", "detail"),
+    [
+        ({"name": "Night drive"}, 0, "without its rows"),
+        ({"tracks": {"items": [{"added_at": None, "song": {}}], "next": None}}, 1, "neither 'item' nor 'track'"),
+    ],
+)
+def test_rows_that_are_no_longer_there_are_rejects_not_silence(said, line, detail):
+    asked = {"ask": f"GET /v1/playlists/{P}?additional_types=track", "body": {"id": P, **said}}
+    (page,) = answering(asked).pages("playlist", keys=[P])
+    (reject,) = page.rejects
+    assert (reject.file, reject.line, reject.reason) == (P, line, "schema_drift")
+    assert detail in reject.detail
+    assert page.records[0].payload["id"] == P
+
+
 def test_a_playlist_resumes_at_the_row_of_the_cursor():
     (page,) = spotify("playlist").pages("playlist", keys=[P], cursor="0/3")
     assert page.events.column("item").to_pylist() == [V]

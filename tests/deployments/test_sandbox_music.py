@@ -110,7 +110,7 @@ def test_with_faults_a_history_comes_out_the_same(small_world: Path) -> None:
 def test_tracks_tags_and_profiles_have_no_drift_and_become_rows(running: Sandbox, small_world: Path) -> None:
     connector = lastfm_of(running)
     for row in read_table(small_world, "lastfm_tracks", LastfmTrackRow)[:30]:
-        (asked,) = connector.questions(Wanted(title=row.title, creators=(row.artist,)))
+        asked, *_ = connector.questions(Wanted(title=row.title, creators=(row.artist,)))
         info = connector.lookup(asked)
         (candidate,) = connector.candidates("track_info", info.payload)
         tags = connector.lookup(Request(entity="track_tags", key=candidate.id))
