@@ -17,7 +17,7 @@ from connectors.errors import AuthError, BlockedPage, PermanentError, SchemaDrif
 from connectors.genius_models import Search, Song, SongPage
 from connectors.genius_pages import Lyrics, State, is_blocked, is_song_page, lyrics_of
 from connectors.http import Policy, PolicySettings
-from connectors.live import settled
+from connectors.live import offered, settled
 
 __all__ = ["Genius", "GeniusSettings", "Lyrics", "connect", "lyrics_of", "page_request", "placeholder_of"]
 
@@ -101,17 +101,17 @@ class Genius:
         )
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
-        """The songs of an answer; what lacks an id, a title or an address is left out.
+        """The songs of an answer; one that lacks an id, a title or an address is left out.
 
         Raises:
-            SchemaDrift: The answer has no list of hits, or no song.
+            SchemaDrift: The answer has no list of hits, or all of them lack that.
         """
         said = payload.get("response", payload)
-        try:
-            songs = [said["song"]] if entity == "song" else [hit["result"] for hit in said["hits"] if _is_song(hit)]
-        except (KeyError, TypeError) as exc:
-            raise SchemaDrift(f"genius: an answer to '{entity}' without {exc}", source=self.name) from exc
-        return [candidate for song in songs if (candidate := _candidate(song))]
+        if not isinstance(said, Mapping):
+            raise SchemaDrift(f"genius: an answer to '{entity}' that is no object", source=self.name)
+        if entity == "song":
+            return offered(self.name, entity, [said.get("song")], _candidate)
+        return offered(self.name, entity, said.get("hits"), _of_hit)
 
     def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
         """The page of a `song` answer.
@@ -211,25 +211,25 @@ def _check_page(html: str, url: str) -> None:
         raise TransientError("genius: the page was cut short", source="genius", url=url, status=200)
 
 
-def _is_song(hit: Mapping[str, Any]) -> bool:
-    return hit.get("type", "song") == "song"
+def _of_hit(hit: Any) -> Candidate | None:
+    return _candidate(hit["result"]) if hit.get("type", "song") == "song" else None
 
 
-def _candidate(song: Mapping[str, Any]) -> Candidate | None:
-    if not song.get("id") or not song.get("title") or not song.get("url"):
-        return None
+def _candidate(song: Any) -> Candidate:
     makers = song.get("primary_artists") or [song.get("primary_artist") or {}]
     names = [artist.get("name") for artist in [*makers, *(song.get("featured_artists") or [])]]
     released = song.get("release_date_components") or {}
-    return Candidate(
-        id=str(song["id"]),
-        title=song["title"],
-        artists=tuple(dict.fromkeys(name for name in names if name)),
-        album=(song.get("album") or {}).get("name"),
-        year=released.get("year") or _year(song.get("release_date")),
-        kind="song",
-        views=(song.get("stats") or {}).get("pageviews"),
-        url=song["url"],
+    return Candidate.of(
+        {
+            "id": str(song["id"]),
+            "title": song["title"],
+            "artists": list(dict.fromkeys(name for name in names if name)),
+            "album": (song.get("album") or {}).get("name"),
+            "year": released.get("year") or _year(song.get("release_date")),
+            "kind": "song",
+            "views": (song.get("stats") or {}).get("pageviews"),
+            "url": song["url"],
+        }
     )
 
 

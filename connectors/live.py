@@ -1,12 +1,15 @@
-"""What the live connectors share: their settings, as a catalogue gives them."""
+"""What the live connectors share: settings as a catalogue gives them, candidates as an answer offers them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr
+
+from connectors.candidates import Candidate
+from connectors.errors import SchemaDrift
 
 if TYPE_CHECKING:
     from connectors.http import Policy
@@ -33,3 +36,31 @@ def settled(
 def secret_from(variable: str) -> Any:
     """A field for a secret: what the catalogue gives, else the environment's, else None."""
     return Field(default_factory=lambda: SecretStr(found) if (found := os.environ.get(variable)) else None)
+
+
+def offered(source: str, entity: str, found: Any, one: Callable[[Any], Candidate | None]) -> list[Candidate]:
+    """What the elements of an answer offer, in order; one that lacks what we need is left out.
+
+    Args:
+        source: Who answered.
+        entity: What was asked for.
+        found: The list in the answer.
+        one: An element's candidate; None for one that is no candidate, such as a channel among videos.
+
+    Raises:
+        SchemaDrift: There is no list, or every element that might be a candidate lacks what we need.
+    """
+    if not isinstance(found, list):
+        raise SchemaDrift(f"{source}: an answer to '{entity}' without a list of what was found", source=source)
+    made: list[Candidate | None] = []
+    broken: Exception | None = None
+    for said in found:
+        try:
+            made.append(one(said))
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            broken = exc
+    candidates = [candidate for candidate in made if candidate]
+    if broken and not candidates:
+        said = f"{source}: nothing of an answer to '{entity}' can be read ({type(broken).__name__}: {broken})"
+        raise SchemaDrift(said[:200], source=source) from broken
+    return candidates

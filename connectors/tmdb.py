@@ -14,7 +14,7 @@ from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import AuthError, NotFound, SchemaDrift
 from connectors.http import Policy, PolicySettings
-from connectors.live import settled
+from connectors.live import offered, settled
 from connectors.tmdb_answers import error_of, poster_of
 from connectors.tmdb_models import Configuration, Film, Found, Search
 
@@ -96,12 +96,8 @@ class Tmdb:
             SchemaDrift: The answer has no list of films.
         """
         if entity == "film":
-            films: Any = [payload]
-        else:
-            films = payload.get("movie_results" if entity == "find" else "results")
-        if not isinstance(films, list):
-            raise SchemaDrift(f"tmdb: an answer to '{entity}' without films", source=self.name)
-        return [candidate for film in films if (candidate := _candidate(film))]
+            return offered(self.name, entity, [payload], _candidate)
+        return offered(self.name, entity, payload.get("movie_results" if entity == "find" else "results"), _candidate)
 
     def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
         """The film that an answer of `find` names.
@@ -172,18 +168,18 @@ def search_request(title: str, year: int | None = None) -> Request:
     return Request(entity="search", key=f"{title} ({year})" if year else title, params={"query": title, **dated})
 
 
-def _candidate(film: Mapping[str, Any]) -> Candidate | None:
-    if not film.get("id") or not film.get("title"):
-        return None
+def _candidate(film: Any) -> Candidate:
     crew = (film.get("credits") or {}).get("crew") or []
     runtime, date = film.get("runtime"), film.get("release_date") or ""
-    return Candidate(
-        id=str(film["id"]),
-        title=film["title"],
-        artists=tuple(dict.fromkeys(person["name"] for person in crew if person.get("job") == "Director")),
-        year=int(date[:4]) if re.match(r"\d{4}", date) else None,
-        duration_ms=runtime * 60_000 if runtime else None,
-        kind="movie",
-        views=film.get("vote_count"),
-        url=film.get("poster_path"),
+    return Candidate.of(
+        {
+            "id": str(film["id"]),
+            "title": film["title"],
+            "artists": list(dict.fromkeys(person["name"] for person in crew if person.get("job") == "Director")),
+            "year": int(date[:4]) if re.match(r"\d{4}", date) else None,
+            "duration_ms": runtime * 60_000 if runtime else None,
+            "kind": "movie",
+            "views": film.get("vote_count"),
+            "url": film.get("poster_path"),
+        }
     )

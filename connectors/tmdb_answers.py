@@ -50,14 +50,14 @@ def poster_of(film: Mapping[str, Any], configuration: Mapping[str, Any], *, widt
     Raises:
         SchemaDrift: The configuration does not say where posters lie.
     """
-    path = film.get("poster_path")
-    if not path:
+    path, images = film.get("poster_path"), configuration.get("images")
+    if not isinstance(path, str) or not path:
         return None
-    images = configuration.get("images") or {}
-    base = images.get("secure_base_url") or images.get("base_url")
-    if not base:
+    base = images.get("secure_base_url") or images.get("base_url") if isinstance(images, Mapping) else None
+    if not isinstance(images, Mapping) or not isinstance(base, str) or not base:
         raise SchemaDrift("tmdb: a configuration without `images.secure_base_url`", source="tmdb")
-    sizes = {int(size[1:]): size for size in images.get("poster_sizes") or [] if re.fullmatch(r"w\d+", size)}
+    named = re.findall(r"\bw(\d+)\b", " ".join(map(str, images.get("poster_sizes") or [])))
+    sizes = {int(pixels): f"w{pixels}" for pixels in named}
     size = next((sizes[pixels] for pixels in sorted(sizes) if pixels >= width), "original")
     return f"{base}{size}{path}"
 

@@ -17,7 +17,7 @@ from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import NotFound, SchemaDrift, TooLarge, TransientError
 from connectors.http import Policy, PolicySettings
-from connectors.live import settled
+from connectors.live import offered, settled
 from connectors.youtube_errors import error_of
 from connectors.youtube_models import Search, Video
 
@@ -112,10 +112,7 @@ class Youtube:
         Raises:
             SchemaDrift: The answer has no list of entries.
         """
-        entries = [payload] if entity == "video" else payload.get("entries")
-        if not isinstance(entries, list):
-            raise SchemaDrift("youtube: a search without entries", source="youtube")
-        return [candidate for entry in entries if isinstance(entry, Mapping) and (candidate := _candidate(entry))]
+        return offered("youtube", entity, [payload] if entity == "video" else payload.get("entries"), _candidate)
 
     def fetch_audio(self, video_id: str, folder: Path) -> Path:
         """The video's sound as a file in `folder`: its smallest audio-only format, whole, as YouTube encoded it.
@@ -242,21 +239,22 @@ def _kept(said: Any) -> Any:
     return [_kept(part) for part in said] if isinstance(said, list) else said
 
 
-def _candidate(entry: Mapping[str, Any]) -> Candidate | None:
-    if not entry.get("id") or not entry.get("title") or entry.get("live_status") in _ON_AIR:
-        return None
-    if entry.get("ie_key") == "YoutubeTab":  # a channel or a playlist among the answers
+def _candidate(entry: Any) -> Candidate | None:
+    # Neither what is on the air, nor a channel or a playlist among the answers.
+    if entry.get("live_status") in _ON_AIR or entry.get("ie_key") == "YoutubeTab":
         return None
     seconds, date = entry.get("duration"), str(entry.get("upload_date") or "")
-    return Candidate(
-        id=entry["id"],
-        title=entry["title"],
-        artists=tuple(entry.get("artists") or ()),
-        album=entry.get("album"),
-        channel=entry.get("channel") or entry.get("uploader"),
-        duration_ms=round(seconds * 1000) if seconds else None,
-        year=entry.get("release_year") or (int(date[:4]) if date[:4].isdigit() else None),
-        kind="short" if "/shorts/" in str(entry.get("url") or "") else "video",
-        views=entry.get("view_count"),
-        url=f"https://www.youtube.com/watch?v={entry['id']}",
+    return Candidate.of(
+        {
+            "id": entry["id"],
+            "title": entry["title"],
+            "artists": entry.get("artists"),
+            "album": entry.get("album"),
+            "channel": entry.get("channel") or entry.get("uploader"),
+            "duration_ms": seconds * 1000 if seconds else None,
+            "year": entry.get("release_year") or (int(date[:4]) if date[:4].isdigit() else None),
+            "kind": "short" if "/shorts/" in str(entry.get("url") or "") else "video",
+            "views": entry.get("view_count"),
+            "url": f"https://www.youtube.com/watch?v={entry['id']}",
+        }
     )

@@ -160,7 +160,7 @@ def test_errors_come_out_of_a_lookup(tmdb: Tmdb, monkeypatch: pytest.MonkeyPatch
         tmdb.lookup(Request(entity="film", key="25"))
     with pytest.raises(ValueError, match="unknown entity 'tv'; known: configuration, film, find, search"):
         tmdb.lookup(Request(entity="tv", key="1"))
-    with pytest.raises(SchemaDrift, match="without films"):
+    with pytest.raises(SchemaDrift, match="without a list"):
         tmdb.candidates("search", {"page": 1})
     monkeypatch.delenv("TMDB_API_KEY", raising=False)
     with pytest.raises(AuthError, match="set TMDB_API_KEY"):

@@ -234,7 +234,7 @@ def test_what_youtube_is_not_asked_for_is_refused(youtube: Youtube, tmp_path: Pa
         youtube.lookup(Request(entity="channel", key="x"))
     with pytest.raises(ValueError, match="is no id of a video"):
         youtube.fetch_audio("../x", tmp_path)
-    with pytest.raises(SchemaDrift, match="without entries"):
+    with pytest.raises(SchemaDrift, match="without a list"):
         youtube.candidates("search", {"id": "x"})
 
 
