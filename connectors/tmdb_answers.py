@@ -28,7 +28,7 @@ def error_of(status: int, body: Any, url: str = "") -> ConnectorError | None:
 
     TMDb writes `{"success": false, "status_code": 34, "status_message": ...}`, mostly beside a fitting HTTP status.
     """
-    failed = isinstance(body, Mapping) and "status_code" in body and "id" not in body
+    failed = isinstance(body, Mapping) and isinstance(body.get("status_code"), int) and "id" not in body
     if status < 400 and not failed:
         return None
     code = body.get("status_code") if failed else None

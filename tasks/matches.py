@@ -23,7 +23,7 @@ from tasks.items import Members
 from tasks.settings import Catalogue, SourceSettings
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "1"
+VERSION = "2"
 KEPT = 20  # candidates that are remembered for each item
 Row = dict[str, Any]
 
@@ -111,9 +111,12 @@ def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settin
             continue
         offered = asker.connector.candidates(question.entity, payload)
         by_id = {candidate.id: candidate for candidate in offered}
+        # What an id names is the item, whatever the source calls it: a film in another language, a trailer.
+        named = question.entity != "search" and question.key in wanted.ids.values() and len(offered) == 1
         for scored in score(wanted, offered, source=settings.connector):
-            if scored.id not in best or scored.probability > best[scored.id][0]:
-                best[scored.id] = (scored.probability, by_id[scored.id], question)
+            probability = 1.0 if named else scored.probability
+            if scored.id not in best or probability > best[scored.id][0]:
+                best[scored.id] = (probability, by_id[scored.id], question)
         if best and max(p for p, _, _ in best.values()) >= accept:
             break
     ranked = sorted(best.items(), key=lambda found: (-found[1][0], found[0]))[:KEPT]

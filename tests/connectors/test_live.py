@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors import genius, tmdb, youtube
@@ -32,17 +32,17 @@ JSON = st.recursive(
 
 
 def test_a_catalogues_policy_changes_its_limits_and_keeps_the_services_others() -> None:
-    settings, policy = settled(TmdbSettings, {"requests_per_day": 100}, {"language": "de-DE"})
+    found, policy = settled(TmdbSettings, {"requests_per_day": 100}, {"language": "de-DE"})
     assert policy is None
-    assert (settings.policy.requests_per_day, settings.language) == (100, "de-DE")
-    assert settings.policy.hosts == TmdbSettings().policy.hosts != ()
+    assert (found.policy.requests_per_day, found.language) == (100, "de-DE")
+    assert found.policy.hosts == TmdbSettings().policy.hosts != ()
 
 
 def test_a_policy_object_is_handed_on() -> None:
     given = Recorded("tmdb")
-    settings, policy = settled(TmdbSettings, given, {})
+    found, policy = settled(TmdbSettings, given, {})
     assert policy is given
-    assert settings.policy == TmdbSettings().policy
+    assert found.policy == TmdbSettings().policy
 
 
 @pytest.mark.parametrize(("policy", "more"), [({"speed": 9}, {}), (None, {"langage": "de"})])
@@ -64,6 +64,7 @@ def test_one_element_that_cannot_be_read_is_left_out_and_all_of_them_are_drift()
         offered("x", "search", None, one)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(payload=st.dictionaries(st.sampled_from(["response", "hits", "results", "movie_results", "entries"]), JSON))
 def test_an_answer_of_any_shape_is_candidates_or_drift(payload: dict[str, object]) -> None:
     sources = [module.connect(policy=Recorded("x")) for module in (genius, tmdb, youtube)]
@@ -73,6 +74,7 @@ def test_an_answer_of_any_shape_is_candidates_or_drift(payload: dict[str, object
                 assert all(isinstance(one, Candidate) for one in source.candidates(entity, payload))
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(film=st.dictionaries(st.sampled_from(["videos", "poster_path", "images", "status_code", "id"]), JSON))
 def test_a_film_of_any_shape_has_a_trailer_and_a_poster_or_none(film: dict[str, object]) -> None:
     assert trailer_of(film) is None or isinstance(trailer_of(film), str)

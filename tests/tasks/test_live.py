@@ -11,6 +11,7 @@ from PIL import Image
 
 import tasks.entities
 from connectors import registry
+from connectors.base import Request, Wanted
 from connectors.errors import AuthError, BlockedPage, ConnectorError, QuotaExceeded, SchemaDrift, TransientError
 from tasks.ask import REPLAY
 from tests.tasks import fake_live
@@ -64,6 +65,22 @@ def test_the_right_recording_is_linked_and_the_others_are_remembered(shelf: Shel
     assert links(shelf) == {"L": ("accepted", None), "V": ("rejected", None), "": (None, "not_found")}
     assert shelf.sql("select isrc from items where title = 'Luna'") == ["GBAAA0000001"]
     assert shelf.results["match.fake"].reasons == {"not_found": 1}
+
+
+def test_what_is_asked_for_by_its_id_is_the_item_whatever_it_is_called(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_id(self: Any, wanted: Wanted) -> tuple[Request, ...]:
+        known = wanted.ids["spotify"]
+        return (Request(entity="track", key=known), Request(entity="search", key=wanted.title))
+
+    monkeypatch.setattr(fake_live.Fake, "questions", by_id)
+    WORLD.tracks[track_id(1)] = {"id": "M", "title": "Der Mond ist aufgegangen", "artists": ["Jemand"]}
+    WORLD.tracks["M"] = WORLD.tracks[track_id(1)]
+    shelf.run(until="items")
+    assert links(shelf) == {"M": ("accepted", None), "": (None, "not_found")}
+    assert shelf.sql("select probability, method from links where source_id = 'M'") == [(1.0, "track by id")]
+    assert "search:Luna" not in WORLD.asked
 
 
 def test_nothing_is_asked_twice(shelf: Shelf) -> None:
