@@ -1,6 +1,5 @@
 """Songs and lyrics pages of Genius, asked through lyricsgenius."""
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import lyricsgenius
 import requests
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
@@ -17,7 +16,7 @@ from connectors.errors import AuthError, BlockedPage, PermanentError, SchemaDrif
 from connectors.genius_models import Search, Song, SongPage
 from connectors.genius_pages import Lyrics, State, is_blocked, is_song_page, lyrics_of
 from connectors.http import Policy, PolicySettings
-from connectors.live import offered, settled
+from connectors.live import offered, secret_from, settled
 
 __all__ = ["Genius", "GeniusSettings", "Lyrics", "connect", "lyrics_of", "page_request", "placeholder_of"]
 
@@ -32,9 +31,7 @@ class GeniusSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    access_token: SecretStr | None = Field(
-        default_factory=lambda: SecretStr(token) if (token := os.environ.get("GENIUS_ACCESS_TOKEN")) else None
-    )
+    access_token: SecretStr | None = secret_from("GENIUS_ACCESS_TOKEN")
     api_root: str = "https://api.genius.com/"
     public_api_root: str = "https://genius.com/api/"
     web_root: str = "https://genius.com/"

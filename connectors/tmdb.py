@@ -1,6 +1,5 @@
 """Films of TMDb: found by their IMDb id or by name, with credits, keywords, videos and posters."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,13 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import AuthError, NotFound, SchemaDrift
 from connectors.http import Policy, PolicySettings
-from connectors.live import offered, settled
+from connectors.live import offered, secret_from, settled
 from connectors.tmdb_answers import error_of, poster_of
 from connectors.tmdb_models import Configuration, Film, Found, Search
 
@@ -27,9 +26,7 @@ class TmdbSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    api_key: SecretStr | None = Field(
-        default_factory=lambda: SecretStr(key) if (key := os.environ.get("TMDB_API_KEY")) else None
-    )
+    api_key: SecretStr | None = secret_from("TMDB_API_KEY")
     api_root: str = "https://api.themoviedb.org/3/"
     language: str = "en-US"
     # "somewhere in the 40 requests per second range" (developer.themoviedb.org/docs/rate-limiting, 2026-11).
