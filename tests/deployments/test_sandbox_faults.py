@@ -168,7 +168,8 @@ def test_faults_are_read_from_presets_and_files_and_nothing_else(tmp_path: Path)
 
 def test_our_connector_learns_the_same_through_faults_as_without(small_world: Path) -> None:
     asked = [Request(entity="film", key=str(film.id)) for film in read_table(small_world, "films", FilmRow)]
-    rough = PRESETS["rough"].model_copy(update={"timeout_s": 0.01, "retry_after_s": 0})
+    shares = ServiceFaults(error=0.1, timeout=0.05, limited=0.1, limited_bare=0.1, truncated=0.1, blocked=0.05)
+    rough = Faults(all=shares, timeout_s=0.01, retry_after_s=0)
     with serve(small_world) as calm, serve(small_world, rough) as stormy:
         plain = learnt(calm, asked)
         through, blocked = dict[str, Any](), 0
