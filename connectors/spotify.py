@@ -3,14 +3,12 @@
 # Annotations stay text: spotipy and pyarrow are imported at their first use.
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -18,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from connectors.base import Page, Record, Reject, Request, Wanted, event_schema
 from connectors.candidates import Candidate
 from connectors.errors import (
-    AuthError,
     NotFound,
     PermanentError,
     SchemaDrift,
@@ -32,7 +29,6 @@ from connectors.spotify_answers import (
     candidate_of,
     cover_of,
     id_of,
-    is_of_limit,
     judge,
     objects_of,
     plain_isrc,
@@ -41,14 +37,13 @@ from connectors.spotify_answers import (
     track_of,
     words_of,
 )
+from connectors.spotify_client import Client
 from storage.lazy import pa
 from storage.reasons import Reason
 
 if TYPE_CHECKING:
     from connectors.base import LiveConnector
 
-LIMITS = (50, 20, 10, 5, 1)
-"""Page sizes to fall back on. In August 2026 apps in development mode had a search of 11 refused, of 10 accepted."""
 BATCHES = {"track": 50, "artist": 50, "album": 20}  # ids per call (Web API reference, 2026-11)
 LONGEST_QUERY = 250  # characters; a longer `q` is refused with 400
 
@@ -70,14 +65,12 @@ class SpotifySettings(BaseModel):
     playlist_limit: int = Field(default=50, ge=1, le=50)  # rows per page of a playlist after its first
     batch: bool = True  # ask for many ids at once where the app may
     policy: PolicySettings = PolicySettings(
-        # Spotify counts over 30 seconds and does not say how much is allowed; 3 per second is a guess that was never
-        # answered with 429 in the recordings.
-        requests_per_second=3,
+        requests_per_second=3,  # a guess: Spotify counts over 30 seconds and does not say how many are allowed
         hosts=("i.scdn.co", ".scdn.co", ".spotifycdn.com"),
     )
 
 
-__all__ = ["BATCHES", "LIMITS", "Spotify", "SpotifySettings", "connect", "cover_of"]
+__all__ = ["BATCHES", "Spotify", "SpotifySettings", "connect", "cover_of"]
 
 
 def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any) -> LiveConnector:
@@ -87,22 +80,6 @@ def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any
         ValueError: A setting is unknown or out of range.
     """
     return Spotify(*settled(SpotifySettings, policy, settings))
-
-
-@dataclass
-class _App:
-    """What was learnt of one app, by all of this process's connectors: each chunk of a build opens some."""
-
-    token: Any = None
-    no_batch: set[str] = field(default_factory=set[str])  # entities whose batch endpoint refused it
-    limits: dict[str, int] = field(
-        default_factory=dict[str, int]
-    )  # page sizes that it may ask for, where one was refused
-
-
-@cache
-def _app(endpoint: str, *credentials: str) -> _App:
-    return _App()
 
 
 class Spotify:
@@ -122,9 +99,7 @@ class Spotify:
         self.settings = settings
         secrets = [s.get_secret_value() for s in (settings.client_id, settings.client_secret) if s]
         self.policy = policy or Policy(self.name, settings.policy, secrets=secrets, judge=judge)
-        self._endpoint = settings.endpoint.rstrip("/") + "/"
-        self._spotipy: Any = None
-        self._app = _app(self._endpoint, *secrets)
+        self._client = Client(settings, self.policy)
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
         """Its id, its ISRC, then a search with field filters and one in free text."""
@@ -152,7 +127,7 @@ class Spotify:
         if request.entity == "playlist_rows":
             return self._playlist_rows(found[1], int(found[2]))
         if request.entity == "playlist":
-            body = self._ask(lambda client: client.playlist(request.key, market=self.settings.market))
+            body = self._client.ask(lambda client: client.playlist(request.key, market=self.settings.market))
             return self._record("playlist", request.key, body, f"playlists/{request.key}")
         return self._one(request.entity, request.key)
 
@@ -213,12 +188,12 @@ class Spotify:
         def ask(client: Any, limit: int) -> Any:
             return client.search(q=request.key, limit=limit, type=kind, market=self.settings.market)
 
-        body, limit = self._ask_adapting("search", self.settings.search_limit, ask)
+        body, limit = self._client.ask_adapting("search", self.settings.search_limit, ask)
         return self._record("search", request.key, body, "search", q=request.key, limit=limit, type=kind)
 
     def _one(self, entity: str, id_: str) -> Record:
         market = {"market": self.settings.market} if self.settings.market and entity != "artist" else {}
-        body = self._ask(lambda client: getattr(client, entity)(id_, **market))
+        body = self._client.ask(lambda client: getattr(client, entity)(id_, **market))
         return self._record(entity, id_, body, f"{entity}s/{id_}", **market)
 
     def _playlist_rows(self, id_: str, offset: int) -> Record:
@@ -227,7 +202,7 @@ class Spotify:
                 id_, limit=limit, offset=offset, market=self.settings.market, additional_types=("track",)
             )
 
-        body, limit = self._ask_adapting("playlist", self.settings.playlist_limit, ask)
+        body, limit = self._client.ask_adapting("playlist", self.settings.playlist_limit, ask)
         path = f"playlists/{id_}/items"
         return self._record("playlist_rows", f"{id_}/{offset}", body, path, offset=offset, limit=limit)
 
@@ -246,17 +221,17 @@ class Spotify:
 
     def _batch(self, entity: str, ids: Sequence[str]) -> list[Record] | None:
         """The entities with these ids in one answer; None where this app may not ask so."""
-        if not self.settings.batch or entity in self._app.no_batch:
+        if not self.settings.batch or entity in self._client.app.no_batch:
             return None
         ids = [id_ for id_ in ids if _ID.fullmatch(id_)]
         market = {"market": self.settings.market} if self.settings.market and entity != "artist" else {}
         try:
-            body = self._ask(lambda client: getattr(client, f"{entity}s")(ids, **market)) if ids else {}
+            body = self._client.ask(lambda client: getattr(client, f"{entity}s")(ids, **market)) if ids else {}
         except PermanentError as exc:
             if exc.status not in (403, 404, 410):
                 raise
             # Closed to apps in development mode since February 2026, while the single endpoint answers.
-            self._app.no_batch.add(entity)
+            self._client.app.no_batch.add(entity)
             return None
         found = objects_of(body.get(f"{entity}s"))  # null for an id that is not there
         return [
@@ -291,12 +266,13 @@ class Spotify:
         events: list[dict[str, Any]] = []
         tracks: dict[str, Record] = {}
         rejects: list[Reject] = []
-        rows = rows_of(page.payload).get("items")
-        if not isinstance(rows, list):
+        found: Any = rows_of(page.payload).get("items")
+        rows: list[Any] = found if isinstance(found, list) else []
+        if found is not rows:
             # So it is since February 2026 in development mode, for playlists of others than the app's owner.
             rejects.append(_refused(id_, 0, Reason.SCHEMA_DRIFT, "the playlist comes without its rows"))
-        for position, row in enumerate(objects_of(rows), start=offset):
-            if not {"item", "track"} & set(row):
+        for position, row in enumerate(rows, start=offset):
+            if not isinstance(row, Mapping) or not {"item", "track"} & set(row):
                 rejects.append(_refused(id_, position + 1, Reason.SCHEMA_DRIFT, "neither 'item' nor 'track' in a row"))
             if (track := track_of(row)) is None:
                 continue
@@ -309,79 +285,10 @@ class Spotify:
     # --- asking
 
     def _record(self, entity: str, key: str, body: Payload, path: str, **query: Any) -> Record:
-        url = f"{self._endpoint}{path}{'?' if query else ''}{urlencode(query)}"
+        url = f"{self._client.endpoint}{path}{'?' if query else ''}{urlencode(query)}"
         return Record(
             entity=entity, source_id=key, payload=body, url=self.policy.redact(url), fetched_at=datetime.now(UTC)
         )
-
-    def _ask_adapting(self, what: str, wanted: int, call: Callable[..., Any]) -> tuple[Payload, int]:
-        """The answer with the largest page that is allowed, and that page's size; a refusal is remembered."""
-        while True:
-            limit = min(wanted, self._app.limits.get(what, wanted))
-            try:
-                return self._ask(partial(call, limit=limit)), limit
-            except PermanentError as exc:
-                smaller = next((size for size in LIMITS if size < limit), None)
-                if smaller is None or not is_of_limit(exc):
-                    raise
-                self._app.limits[what] = smaller
-
-    def _ask(self, call: Callable[[Any], Any]) -> Payload:
-        client = self._client()
-        try:
-            body = self._told(call, client)
-        except AuthError as exc:
-            if exc.status != 401 or not exc.url.startswith(self._endpoint):
-                raise
-            self._app.token.save_token_to_cache(None)  # it expired before its time: once more with a new one
-            body = self._told(call, client)
-        if not isinstance(body, Mapping):
-            raise SchemaDrift(f"spotify: the answer is a {type(body).__name__}, not an object", source=self.name)
-        return body
-
-    def _told(self, call: Callable[[Any], Any], client: Any) -> Any:
-        try:
-            return call(client)
-        except (KeyError, TypeError) as exc:  # spotipy reads `access_token` and `expires_in` without looking
-            raise SchemaDrift(
-                f"spotify: the token's answer lacks what spotipy reads ({exc})", source=self.name
-            ) from exc
-
-    def _client(self) -> Any:
-        """The client with our session, its own retries off, and its token in memory.
-
-        By default spotipy writes the token to `.cache` in the current folder.
-        """
-        if self._spotipy is not None:
-            return self._spotipy
-        if not (self.settings.client_id and self.settings.client_secret):
-            raise AuthError(
-                "spotify: no key; set SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET (an app of your own on "
-                "developer.spotify.com)",
-                source=self.name,
-            )
-        from spotipy import Spotify as Client
-        from spotipy.cache_handler import MemoryCacheHandler
-        from spotipy.oauth2 import SpotifyClientCredentials
-
-        # At DEBUG it logs the headers, at ERROR what we raise.
-        logging.getLogger("spotipy").setLevel(logging.CRITICAL)
-        self._app.token = self._app.token or MemoryCacheHandler()
-        # Typed as a bool and an int there; taken as they are.
-        session, timeout_s = cast("Any", self.policy.session()), cast("Any", self.settings.policy.timeout_s)
-        auth = SpotifyClientCredentials(
-            client_id=self.settings.client_id.get_secret_value(),
-            client_secret=self.settings.client_secret.get_secret_value(),
-            requests_session=session,
-            requests_timeout=timeout_s,
-            cache_handler=self._app.token,
-        )
-        setattr(auth, "OAUTH_TOKEN_URL", self.settings.token_url)  # noqa: B010 # typed as one literal
-        session.trust_env = False  # a proxy is a setting of the policy
-        client = Client(auth_manager=auth, requests_session=session, requests_timeout=timeout_s, retries=0)
-        client.prefix = self._endpoint
-        self._spotipy = client
-        return client
 
 
 def _missing(id_: str) -> Reject:

@@ -52,6 +52,7 @@ class AlbumInTrack(_Said):
     name: str
     images: list[Image]
     release_date: str | None
+    album_group: Any = None
     album_type: Any = None
     artists: Any = None
     available_markets: Any = None
@@ -59,6 +60,7 @@ class AlbumInTrack(_Said):
     href: Any = None
     is_playable: Any = None
     release_date_precision: Any = None
+    restrictions: Any = None
     total_tracks: Any = None
     type: Any = None
     uri: Any = None

@@ -34,8 +34,15 @@ class Unrecorded(BaseException):
 class Cassette(Policy):
     """A policy whose wire is a list of exchanges; all the rest of it is real."""
 
-    def __init__(self, source: str, exchanges: Sequence[Mapping[str, Any]] = (), judge: Judge | None = None) -> None:
-        super().__init__(source, PolicySettings(backoff_s=0), secrets=[SECRET], judge=judge)
+    def __init__(
+        self,
+        source: str,
+        exchanges: Sequence[Mapping[str, Any]] = (),
+        judge: Judge | None = None,
+        ledger: Path | None = None,
+        **limits: Any,
+    ) -> None:
+        super().__init__(source, PolicySettings(backoff_s=0, **limits), secrets=[SECRET], judge=judge, ledger=ledger)
         self.left = list(exchanges)
         self.asked: list[str] = []
         self.last: dict[str, Mapping[str, Any]] = {}

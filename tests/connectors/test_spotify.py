@@ -15,8 +15,9 @@ from connectors.errors import (
     SchemaDrift,
     TransientError,
 )
-from connectors.spotify import Spotify, SpotifySettings, _app, connect, cover_of
+from connectors.spotify import Spotify, SpotifySettings, connect, cover_of
 from connectors.spotify_answers import isrc_of, judge, year_of
+from connectors.spotify_client import app_of
 from tests.connectors.cassette import SECRET, Cassette
 
 T, N, U, V, P, Q = ("T" * 22, "N" * 22, "U" * 22, "V" * 22, "P" * 22, "Q" * 22)
@@ -29,7 +30,7 @@ TOKEN = {
 @pytest.fixture(autouse=True)
 def forgetful():
     """What was learnt of an app ends with the test."""
-    _app.cache_clear()
+    app_of.cache_clear()
 
 
 def spotify(tape, **settings):
@@ -357,7 +358,7 @@ def test_settings_come_from_the_environment(monkeypatch):
     settings = SpotifySettings(endpoint="http://127.0.0.1:9/v1")
     assert settings.client_secret.get_secret_value() == SECRET
     assert SECRET not in repr(settings)
-    assert Spotify(settings, Cassette("spotify"))._endpoint == "http://127.0.0.1:9/v1/"
+    assert Spotify(settings, Cassette("spotify"))._client.endpoint == "http://127.0.0.1:9/v1/"
 
 
 def test_a_setting_that_is_unknown_is_refused_without_its_value():

@@ -145,7 +145,7 @@ def test_questions_find_most_recordings_also_in_development_mode(small_world: Pa
             ids = {c.id for answer in answers for c in connector.candidates("search", answer.payload)}
             found += bool(ids & set(true.spotify))
         assert found >= 36
-        assert connector._app.limits == ({"search": 10} if development else {})
+        assert connector._client.app.limits == ({"search": 10} if development else {})
 
 
 @pytest.mark.parametrize("development", [False, True])
