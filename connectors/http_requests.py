@@ -26,7 +26,11 @@ _POOL = 32  # connections kept open to one host
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Trusts the system's authorities, certifi's, and `ca_file`'s; one for all that trust the same."""
+    """Trusts the authorities of the system, certifi, REQUESTS_CA_BUNDLE and `ca_file`; one for all that trust the same.
+
+    Raises:
+        OSError: `ca_file` cannot be read.
+    """
     return _tls_context(ca_file, os.stat(ca_file).st_mtime_ns if ca_file else 0)
 
 
@@ -36,8 +40,10 @@ def _tls_context(ca_file: str | None, changed_ns: int) -> ssl.SSLContext:
 
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())
-    if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")  # a company's proxy has its own
+    for file in (bundle, ca_file):
+        if file and (file == ca_file or os.path.isfile(file)):
+            context.load_verify_locations(cafile=file)
     return context
 
 
@@ -175,13 +181,24 @@ class PolicySession(requests.Session):
         super().__init__()
         self._policy = policy
         self.policy_adapter = PolicyAdapter(policy, passes)
+        self._around: dict[str, Any] = {}
         self.mount("https://", self.policy_adapter)
         self.mount("http://", self.policy_adapter)
 
     def open(self, request: PreparedRequest) -> Response:
         """Send once by the environment's proxies, as `PolicyAdapter.open`."""
-        around = self.merge_environment_settings(request.url or "", {}, None, None, None)
+        around: Any = self.merge_environment_settings(request.url or "", {}, None, None, None)
         return self.policy_adapter.open(request, around["proxies"])
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As the base class does, once a host: reading the environment took a quarter of a cover's time (2026-11)."""
+        host = "://".join(urlsplit(str(url))[:2])
+        if proxies or host not in self._around:
+            found = super().merge_environment_settings(url, proxies or {}, stream, verify, cert)
+            if proxies:
+                return found
+            self._around[host] = found["proxies"]
+        return {"proxies": dict(self._around[host]), "stream": stream, "verify": verify, "cert": cert}
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Where a response sends us.

@@ -268,3 +268,18 @@ def test_nobody_there_is_transient(policy: Make) -> None:
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="requests_per_minute"):
         PolicySettings(requests_per_minute=3)  # type: ignore[call-arg]
+
+
+def test_a_proxy_is_asked_in_place_of_the_host(web: Web, policy: Make) -> None:
+    web.says("/thing", OK)
+    assert policy(proxy=web.url).get_json("http://no-such-host.example/thing")[0] == 200
+    assert web.asked == ["http://no-such-host.example/thing"]
+
+
+def test_the_environment_s_proxy_is_asked(web: Web, policy: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", web.url)
+    web.says("/thing", OK)
+    asking = policy()
+    asking.get_json("http://no-such-host.example/thing")
+    asking.session().get("http://no-such-host.example/thing")
+    assert web.asked == ["http://no-such-host.example/thing"] * 2

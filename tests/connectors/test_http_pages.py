@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.http_pages import block_of, is_html
+from deployments.sandbox.block_pages import blocked
 
 URL = "https://genius.com/ada-somnia-lyrics"
 CLOUDFLARE = """<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head><body>
@@ -62,3 +63,10 @@ def test_where_an_answer_comes_from_may_be_enough() -> None:
     assert kind("<html>Hallo", url="https://consent.youtube.com/m?continue=x") == "consent"
     assert kind("<html>Hallo", url="https://www.google.com/sorry/index?q=x") == "unusual traffic"
     assert kind("{}", cf_mitigated="challenge") == "Cloudflare"
+
+
+@pytest.mark.parametrize("service", ["spotify", "lastfm", "genius", "tmdb", "youtube", "media"])
+@pytest.mark.parametrize("vary", [0.1, 0.9])
+def test_the_sandbox_s_block_pages_are_seen(service: str, vary: float) -> None:
+    page = blocked(service, vary)
+    assert block_of(URL, {"content-type": page.kind, **page.headers}, page.content())
