@@ -64,6 +64,7 @@ class LastfmSettings(BaseModel):
     endpoint: str = Field(default="https://ws.audioscrobbler.com/2.0/", pattern="^https://")  # pylast speaks TLS only
     api_key: SecretStr | None = secret_from("LASTFM_API_KEY")
     page_limit: int = Field(default=PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+    profiles: bool = True  # ask for each user's country and gender, too, where a history begins
     chart_tracks: int = Field(default=1_000, ge=1)  # how far down the chart `pages("chart")` reads
     # "5 requests per originating IP address per second, averaged over a 5 minute period" (API terms, 4.4)
     policy: PolicySettings = PolicySettings(requests_per_second=5, hosts=("lastfm.freetls.fastly.net",))
@@ -84,10 +85,11 @@ class Lastfm:
     A track's id is its path, `Artist+Name/_/Track+Name`, as in `lastfm_1k`. MBIDs are no ids here: asked for one,
     Last.fm answers with a track of another MBID (8e99ebff... gave 8890857b..., recorded 2025-11-23).
 
-    `pages("plays", keys=users)` reads histories from the newest play back to the oldest; a key may be a `Request` whose
-    `params["from"]` (UTC seconds) says where the last reading began. What is read of each user is fixed by the time at
-    which it began, half open: from <= play < to; it is part of the cursor, so that plays made meanwhile shift nothing.
-    An event's `line` grows with time, also among plays of one second. `pages("chart")` reads the chart of now.
+    `pages("plays", keys=users)` reads profiles and histories, from the newest play back to the oldest; a key may be a
+    `Request` whose `params["from"]` (UTC seconds) says up to when the last reading went. What is read of each user is
+    fixed by the time at which it began, half open: from <= play < to; it is part of the cursor, so that plays made
+    meanwhile shift nothing. An event's `line` grows with time, also among plays of one second. `pages("chart")` reads
+    the chart of now.
     """
 
     name: ClassVar[str] = "lastfm"
@@ -174,20 +176,23 @@ class Lastfm:
         asked = {"page": str(number), "limit": str(self.settings.page_limit), "to": str(window.to)}
         if window.since:
             asked["from"] = str(window.since - 1)  # "only after this time": one second earlier is right either way
-        request = Request(entity="plays", key=window.user, params=asked)
+        profile: tuple[Record, ...] = ()
         try:
-            record = self.lookup(request)
+            if number == 1 and self.settings.profiles:
+                profile = (self.lookup(Request(entity="user", key=window.user)),)
+            record = self.lookup(Request(entity="plays", key=window.user, params=asked))
         except NotFound as exc:
             if number > 1:  # "no such page": plays were deleted meanwhile
                 return Page(), False
-            return Page(rejects=(_refused(window.user, 0, Reason.NOT_FOUND, str(exc)),)), False
+            return Page(records=profile, rejects=(_refused(window.user, 0, Reason.NOT_FOUND, str(exc)),)), False
         said = object_of(record.payload.get("recenttracks"))
         record = replace(record, source_id=f"{window.user}/{window.to}/{number}")
         more = bool(listed(said.get("track"))) and number < number_of(object_of(said.get("@attr")).get("totalPages"))
         if gone := [name for name in _READ if any(name not in entry for entry in listed(said.get("track")))]:
             # Were it only refused, the plays would count as read.
             raise SchemaDrift(f"lastfm: plays of {window.user} lack '{gone[0]}'", source=self.name, url=record.url)
-        return window.page(record, said, number), more
+        page = window.page(record, said, number)
+        return replace(page, records=(*profile, *page.records)), more
 
     def _chart(self, number: int) -> Iterator[Page]:
         """The cursor is the number of the next page."""

@@ -135,7 +135,7 @@ class Spotify:
         """Tracks of a search, or the track itself; entries without id or name are left out.
 
         Raises:
-            SchemaDrift: A search's answer has no list of tracks.
+            SchemaDrift: A search's answer has no list of tracks, or none of them can be read.
         """
         if entity == "track":
             found = [payload]
@@ -146,7 +146,10 @@ class Spotify:
             found = objects_of(tracks["items"])
         else:
             found = []
-        return [candidate_of(track) for track in found if id_of(track) and track.get("name")]
+        offered = [candidate_of(track) for track in found if id_of(track) and track.get("name")]
+        if found and not offered:
+            raise SchemaDrift("spotify: no track of the answer has 'id' and 'name'", source=self.name)
+        return offered
 
     def request_from(self, entity: str, payload: Payload) -> Request:
         """Nothing is asked by way of another answer."""

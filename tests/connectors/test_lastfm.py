@@ -28,7 +28,7 @@ BEGUN = "0/1700000000/1"  # a cursor: the first user, read until that time, the 
 
 def lastfm(tape, **settings):
     tape = tape if isinstance(tape, Cassette) else Cassette.of(f"lastfm/{tape}", judge)
-    return connect(policy=tape, api_key=SECRET, **{"page_limit": 3, **settings})
+    return connect(policy=tape, api_key=SECRET, **{"page_limit": 3, "profiles": False, **settings})
 
 
 def answering(**exchange):
@@ -273,6 +273,32 @@ def test_each_page_is_kept_with_its_tracks_once():
     track = pages[0].records[1].payload
     assert track["artist"] == {"mbid": "", "#text": "Vela Norte"}
     assert not {"date", "@attr"} & set(track)
+
+
+def test_a_history_begins_with_the_profile_once():
+    profile = {"ask": "POST /2.0/?method=user.getInfo&user=ann&format=json", "body": {"user": {"name": "ann"}}}
+    tape = Cassette.of("lastfm/plays")
+    tape.left.append(profile)
+    pages, events = read_plays(lastfm(tape, profiles=True))
+    users = [(i, r.source_id) for i, page in enumerate(pages) for r in page.records if r.entity == "user"]
+    assert users == [(0, "ann")]
+    assert len(events) == 4
+
+
+def test_the_profile_of_who_keeps_the_history_private_is_kept():
+    profile = {"ask": "POST /2.0/?method=user.getInfo&user=bob&format=json", "body": {"user": {"name": "bob"}}}
+    tape = Cassette.of("lastfm/plays")
+    tape.left.append(profile)
+    (page,) = lastfm(tape, profiles=True).pages("plays", keys=["bob"], cursor=BEGUN)
+    assert [(record.entity, record.source_id) for record in page.records] == [("user", "bob")]
+    assert [reject.file for reject in page.rejects] == ["bob"]
+
+
+def test_a_user_who_is_not_there_costs_one_request():
+    tape = Cassette.of("lastfm/things")
+    (page,) = lastfm(tape, profiles=True).pages("plays", keys=["nobody"])
+    assert [(reject.file, reject.reason) for reject in page.rejects] == [("nobody", "not_found")]
+    assert len(tape.asked) == 1
 
 
 def test_a_play_of_before_last_fm_is_refused():

@@ -218,6 +218,12 @@ def test_a_search_without_its_list_is_schema_drift(payload):
         spotify("search").candidates("search", payload)
 
 
+@pytest.mark.parametrize("gone", ["id", "name"])
+def test_tracks_of_which_none_can_be_read_are_drift_and_not_nothing(gone):
+    with pytest.raises(SchemaDrift, match="no track of the answer has 'id' and 'name'"):
+        spotify("search").candidates("search", {"tracks": {"items": [None, {"id": "x", "name": "y"} | {gone: None}]}})
+
+
 @pytest.mark.parametrize("gone", ["album", "artists", "external_ids", "duration_ms", "type", "external_urls"])
 def test_a_field_that_is_gone_costs_what_it_said_alone(gone):
     connector = spotify("things")

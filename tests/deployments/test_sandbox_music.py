@@ -15,7 +15,7 @@ from deployments.sandbox.faults import Faults, ServiceFaults
 from deployments.sandbox.serve import endpoints, serve
 from deployments.sandbox.server import Sandbox
 from deployments.sandbox.tables import FanRow, LastfmTrackRow, PlaylistRow, TrackTruth, read_table
-from tasks.entities_live import from_lastfm_api, from_spotify_api
+from tasks.entities_live import from_lastfm_api, from_spotify_api, profile_of
 
 ROUGH = ServiceFaults(error=0.1, limited=0.03, limited_bare=0.03, truncated=0.05, blocked=0.03)
 
@@ -86,6 +86,10 @@ def test_every_history_is_read_whole_and_private_ones_are_rejects(running: Sandb
     assert plays_in(pages) == {user: plays for user, plays in there.items() if plays}
     rejects = {(reject.file, reject.reason) for page in pages for reject in page.rejects}
     assert rejects == {(fan.name, "not_found") for fan in fans if fan.private}
+    profiles = [record for page in pages for record in page.records if record.entity == "user"]
+    assert {record.source_id: profile_of(record.payload)["country"] for record in profiles} == {
+        fan.name: None if fan.country == "None" else fan.country for fan in fans
+    }
 
 
 def test_two_readings_take_each_play_once(running: Sandbox, small_world: Path) -> None:
