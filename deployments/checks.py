@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deployments.checks_live import live_checks
 from tasks.settings import home, shipped
 
 _PACKAGES = ("deltalake", "duckdb", "polars", "prefect", "pyarrow", "sentence-transformers", "torch")
@@ -25,6 +26,7 @@ def run_checks() -> list[dict[str, Any]]:
         _real_data(),
         _server(),
         _catalogues(),
+        *live_checks(),
     ]
 
 
