@@ -15,6 +15,7 @@ from connectors.base import Request
 from connectors.errors import AuthError, BlockedPage, NotFound, QuotaExceeded, TransientError
 from connectors.genius import lyrics_of
 from connectors.http_ledger import ledger_rows
+from connectors.http_pages import block_of
 
 TOKEN = "t0ken-never-told-to-anybody"
 PAGE = """<!doctype html><html><head><title>Ann – Moons Lyrics | Genius Lyrics</title>
@@ -96,6 +97,14 @@ def test_a_page_with_few_words_is_still_a_page(songs: genius.Genius, server: Ser
     server.answer("Ann-silence-lyrics", PAGE.format(NONE))
     record = songs.lookup(Request(entity="page", key="Ann-silence-lyrics"))
     assert lyrics_of(record.payload["html"]).state == "instrumental"
+
+
+def test_youtubes_page_of_a_video_shows_no_words_and_is_no_block_page() -> None:
+    page = b"<!doctype html><html><script>var ytInitialData = {}; // captcha, unusual traffic</script></html>"
+    said = {"content-type": "text/html"}
+    assert block_of("https://www.youtube.com/watch?v=x", said, page) is None
+    assert block_of("https://www.youtube.com/watch?v=x", said, page.replace(b"ytInitialData", b"x")) is not None
+    assert block_of("https://consent.youtube.com/m?continue=x", said, page) == "consent"
 
 
 def test_a_block_page_is_none_whatever_its_status(songs: genius.Genius, server: Server) -> None:
