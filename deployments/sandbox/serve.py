@@ -1,20 +1,24 @@
 """The sandbox over one world: its servers, and where each of them is reached."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.genius_service import GeniusService
 from deployments.sandbox.lastfm_service import LastfmService
 from deployments.sandbox.media_service import MediaService
 from deployments.sandbox.protocol import Service
-from deployments.sandbox.server import Sandbox
+from deployments.sandbox.server import HOST, Sandbox
 from deployments.sandbox.sounds import Sounds
 from deployments.sandbox.spotify_service import SpotifyService
 from deployments.sandbox.tables import FOLDER
 from deployments.sandbox.tmdb_service import TmdbService
 from deployments.sandbox.youtube_service import YoutubeService
 
+_EXTRACTORS = "deployments.sandbox.youtube_extractor"
 KEY = "sandbox"  # any key will do, but for those that say `invalid`
 
 
@@ -79,9 +83,50 @@ def keys() -> dict[str, str]:
     return dict.fromkeys(names, KEY)
 
 
+def settings_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """Settings by which each connector asks that sandbox: endpoints, keys that are no secrets, and its quota."""
+    root = sandbox.url
+
+    def policy(service: str, **others: Any) -> Mapping[str, Any]:
+        limits = sandbox.faults.of(service)
+        quota = {"requests_per_second": limits.per_second, "requests_per_day": limits.per_day}
+        return {**quota, "hosts": [HOST], **others}
+
+    return {
+        "lastfm": {
+            "endpoint": f"{sandbox.secure_url}/lastfm/2.0/",
+            "api_key": KEY,
+            "policy": policy("lastfm", ca_file=str(sandbox.ca_file)),
+        },
+        "spotify": {
+            "endpoint": f"{root}/spotify/v1/",
+            "token_url": f"{root}/spotify/accounts/api/token",
+            "client_id": KEY,
+            "client_secret": KEY,
+            "policy": policy("spotify"),
+        },
+        "genius": {
+            "api_root": f"{root}/genius/api/",
+            "public_api_root": f"{root}/genius/web/api/",
+            "web_root": f"{root}/genius/web/",
+            "access_token": KEY,
+            "policy": policy("genius"),
+        },
+        "tmdb": {"api_root": f"{root}/tmdb/3/", "api_key": KEY, "policy": policy("tmdb")},
+        "youtube": {
+            "endpoint": f"{root}/youtube/",
+            "extractors": [f"{_EXTRACTORS}:{name}" for name in ("SandboxYoutubeSearchIE", "SandboxYoutubeIE")],
+            "pause_s": 0.0,
+            "policy": policy("youtube"),
+        },
+    }
+
+
 def told(sandbox: Sandbox, *, exports: bool) -> str:
-    """Endpoints and keys as JSON, or as lines for a shell to read."""
-    said = {**endpoints(sandbox), **keys()}
-    return (
-        "\n".join(f"export {name}={value}" for name, value in said.items()) if exports else json.dumps(said, indent=2)
-    )
+    """Endpoints, keys and the connectors' settings as JSON, or as lines for a shell to read.
+
+    A build that has `MEDIATECA_SANDBOX` in its environment asks this sandbox.
+    """
+    said = {**endpoints(sandbox), **keys(), "MEDIATECA_SANDBOX": json.dumps(settings_of(sandbox))}
+    lines = (f"export {name}={shlex.quote(value)}" for name, value in said.items())
+    return "\n".join(lines) if exports else json.dumps(said, indent=2)
