@@ -235,5 +235,6 @@ class Policy:
             raise QuotaExceeded(str(error), source=error.source, url=error.url, status=error.status, retry_at=until)
         if last:
             raise error
-        if wait_s is None:
-            time.sleep(self.settings.backoff_s * 2**attempt * random.uniform(0.5, 1.5))
+        # Some say `Retry-After: 0` with every refusal: our own pause is the least.
+        pause_s = self.settings.backoff_s * 2**attempt * random.uniform(0.5, 1.5)
+        time.sleep(max(0.0, pause_s - (wait_s or 0.0)))

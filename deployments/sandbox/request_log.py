@@ -33,8 +33,8 @@ class RequestLog:
             self._asked[question] += 1
             return self._asked[question] - 1
 
-    def admit(self, service: str, credential: str, day: int, per_day: int | None, per_second: int | None) -> bool:
-        """Count a request against its credential's quota; False where it is over."""
+    def admit(self, service: str, credential: str, day: int, per_day: int | None, per_second: int | None) -> str:
+        """Count a request against its credential's quota: "" within it, else which is used up: "day" or "second"."""
         now = time.monotonic()
         with self._lock:
             self._days[service, credential, day] += 1
@@ -43,10 +43,10 @@ class RequestLog:
             while recent[0] <= now - 1.0:
                 recent.popleft()
             self._busiest[service] = max(self._busiest[service], len(recent))
-            over = per_day is not None and self._days[service, credential, day] > per_day
-            over = over or (per_second is not None and len(recent) > per_second)
-            self._over[service] += over
-            return not over
+            over = "second" if per_second is not None and len(recent) > per_second else ""
+            over = "day" if per_day is not None and self._days[service, credential, day] > per_day else over
+            self._over[service] += bool(over)
+            return over
 
     def add(self, service: str, endpoint: str, status: int, fault: str, size_bytes: int) -> None:
         """Count an answer; status 0 is none at all."""

@@ -166,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, or do what a fault says in place of it."""
         faults, label = home.faults, service.label(ask)
         limits, credential = faults.of(service.name), digest(service.credential(ask))
-        if not home.log.admit(service.name, credential, home.day, limits.per_day, limits.per_second):
-            answer = service.refuse(ask, 429, {"Retry-After": str(home.day_left_s())})
+        if over := home.log.admit(service.name, credential, home.day, limits.per_day, limits.per_second):
+            answer = service.refuse(ask, 429, {"Retry-After": "1" if over == "second" else str(home.day_left_s())})
             self._send(answer, service.name, label, "over_quota")
             return
         question = _question(service.name, ask)
