@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 TEST_ARGS ?=
+# Files of tests at a time; a file's tests stay together, as they share what is built once for the file.
+TEST_WORKERS ?= 2
 
 .PHONY: setup demo test check lint lock clean
 .DEFAULT_GOAL := setup
@@ -28,7 +30,7 @@ demo: setup
 	$(BIN)/mediateca build demo
 
 test: setup
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

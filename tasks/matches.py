@@ -12,6 +12,7 @@ from typing import Any
 from connectors.base import Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import NotFound
+from connectors.film_scoring import score_film
 from connectors.registry import LIVE
 from storage.hashing import digest_of, entity_id
 from storage.lazy import pa
@@ -96,39 +97,50 @@ def wanted_of(merged: Row, ids: Sequence[str] | None) -> Wanted:
 
 def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settings: SourceSettings) -> Row:
     """The cascade: each question in turn until one brings a candidate that is believed."""
-    from connectors.scoring import score
-
     if not questions:
         return {"reason": Reason.MISSING_INPUT, "detail": "nothing to search it by"}
     accept, _ = thresholds(settings)
-    best: dict[str, tuple[float, Candidate, Request]] = {}
+    best: dict[str, tuple[float, Candidate, str]] = {}
     asked: list[str] = []
     for question in questions:
         asked.append(f"{question.entity}:{question.key}")
         try:
-            payload = asker.ask(question)
+            offered = asker.connector.candidates(question.entity, asker.ask(question))
         except NotFound:
             continue
-        offered = asker.connector.candidates(question.entity, payload)
-        by_id = {candidate.id: candidate for candidate in offered}
-        # What an id names is the item, whatever the source calls it: a film in another language, a trailer.
-        named = question.entity != "search" and question.key in wanted.ids.values() and len(offered) == 1
-        for scored in score(wanted, offered, source=settings.connector):
-            probability = 1.0 if named else scored.probability
-            if scored.id not in best or probability > best[scored.id][0]:
-                best[scored.id] = (probability, by_id[scored.id], question)
+        method, scores = _scores(wanted, question, offered, settings)
+        for candidate in offered:
+            probability = scores[candidate.id]
+            if candidate.id not in best or probability > best[candidate.id][0]:
+                best[candidate.id] = (probability, candidate, method)
         if best and max(p for p, _, _ in best.values()) >= accept:
             break
-    ranked = sorted(best.items(), key=lambda found: (-found[1][0], found[0]))[:KEPT]
+    # sorted() is stable: the source's own order decides between equals, as in the scorer.
+    ranked = sorted(best.values(), key=lambda found: -round(found[0], 3))[:KEPT]
     if not ranked:
         raise NotFound("no search brought a candidate", source=settings.connector)
-    _, candidate, question = ranked[0][1]
+    _, candidate, method = ranked[0]
     return {
-        "method": question.entity if question.entity == "search" else f"{question.entity} by id",
-        "candidates": [name for name, _ in ranked],
-        "probabilities": [p for _, (p, _, _) in ranked],
+        "method": method,
+        "candidates": [one.id for _, one, _ in ranked],
+        "probabilities": [p for p, _, _ in ranked],
         "evidence": json.dumps({"asked": asked, "title": candidate.title, "artists": candidate.artists}),
     }
+
+
+def _scores(
+    wanted: Wanted, question: Request, offered: Sequence[Candidate], settings: SourceSettings
+) -> tuple[str, dict[str, float]]:
+    """How the candidates were found, and the probability of each."""
+    for kind, known in wanted.ids.items():
+        # What an id names is the item, whatever the source calls it: a film in another language, a trailer.
+        if question.key == known and question.entity != "search" and len(offered) == 1:
+            return kind, dict.fromkeys((candidate.id for candidate in offered), 1.0)
+    if LIVE[settings.connector].finds == "film":
+        return "search", {candidate.id: score_film(wanted, candidate) for candidate in offered}
+    from connectors.scoring import score
+
+    return "search", {one.id: one.probability for one in score(wanted, offered, source=settings.connector)}
 
 
 def matched_links_stage(catalogue: Catalogue, source: str) -> Stage:

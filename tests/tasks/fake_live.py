@@ -51,7 +51,7 @@ class Fake:
     models: ClassVar[Mapping[str, type[BaseModel]]] = {"search": Answer}
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
-        known = wanted.ids.get("fake")
+        known = next((id_ for id_ in wanted.ids.values() if id_ in WORLD.tracks), None)
         exact = (Request(entity="track", key=known),) if known else ()
         return (*exact, Request(entity="search", key=wanted.title)) if wanted.title else exact
 

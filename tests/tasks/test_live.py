@@ -164,7 +164,7 @@ def test_an_answer_of_another_shape_is_kept_and_counted(shelf: Shelf) -> None:
     answers = fake_live.Fake.lookup
 
     def drifted(self: fake_live.Fake, request: Any) -> Any:
-        record = answers(self, request)
+        record: Any = answers(self, request)
         return (
             record
             if request.entity != "search"
@@ -212,6 +212,15 @@ def test_a_history_that_fails_leaves_no_half_of_it(shelf: Shelf) -> None:
     due(shelf)
     shelf.run(until="history.fake")
     assert sorted(shelf.sql("select user_id from interactions")) == ["fake:ann", "fake:bob"]
+
+
+def test_an_exact_id_is_asked_first_and_is_certain(shelf: Shelf) -> None:
+    WORLD.tracks[track_id(1)] = {"id": "X", "title": "Another name", "artists": ["Somebody"]}
+    WORLD.tracks["X"] = WORLD.tracks[track_id(1)]
+    shelf.run(until="items")
+    exact = shelf.sql("select source_id, probability, state from links where source = 'fake' and method = 'spotify'")
+    assert exact == [("X", 1.0, "accepted")]
+    assert WORLD.asked["search:Luna"] == 0
 
 
 def test_evidence_says_what_was_asked(shelf: Shelf) -> None:
