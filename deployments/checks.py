@@ -78,7 +78,7 @@ def _weights() -> dict[str, Any]:
 def _home() -> dict[str, Any]:
     place = home()
     there = next(p for p in (place, *place.parents) if p.exists())
-    ok = os.access(there, os.W_OK)
+    ok = there.is_dir() and os.access(there, os.W_OK)
     return _row(
         "MEDIATECA_HOME", "ok" if ok else "fail", str(place), "" if ok else "cannot be written; set MEDIATECA_HOME"
     )

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Generator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.settings import Catalogue
 
 DONE, FAILED, USAGE, PARTIAL, BLOCKED = 0, 1, 2, 3, 4
+_INTERRUPTED = "stopped; run the same command again: it goes on where it stopped"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +52,11 @@ def _mendable() -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _stop("stopped; run the same command again to go on where it ended", 130)
+        _stop(_INTERRUPTED, 130)
+    except SystemExit as end:  # Typer's for Ctrl-C: it keeps the KeyboardInterrupt to itself
+        if end.code == 130:
+            _stop(_INTERRUPTED, 130)
+        raise
     except Exception as exc:
         code = _code_of(exc)
         if code is None:
@@ -64,7 +70,7 @@ def _code_of(exc: Exception) -> int | None:
     names = {cls.__name__ for cls in type(exc).__mro__}
     if "ReleaseBlocked" in names:
         return BLOCKED
-    if "NoSuchRelease" in names:
+    if names & {"NoSuchRelease", "NoPlace"}:
         return USAGE
     if names & {"StoreError", "ConnectorError", "ServerError"}:
         return FAILED
@@ -97,7 +103,7 @@ def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
 def _built(catalogue: str) -> tuple["Catalogue", "Store"]:
     chosen, store = _open(catalogue)
     if not store.tables():
-        raise ValueError(f"nothing has been built at {store.url}; run `mediateca build {catalogue}` first")
+        raise ValueError(f"nothing has been built at {store.url}; run `mediateca build {shlex.quote(catalogue)}` first")
     return chosen, store
 
 
@@ -164,7 +170,7 @@ def build(
         raise ValueError(f"--refit {sorted(bad)[0]}: nothing is fitted there; known: tabular")
     plan = make_plan(chosen, store)
     if not refit and not replay and all(row["up_to_date"] for row in plan):
-        _nothing_to_do(store, plan, as_json=as_json)
+        _nothing_to_do(catalogue, store, plan, as_json=as_json)
         return
     flags = {"wait_s": wait, "quiet": as_json, "refit": tuple(refit or ()), "replay": replay}
     result = _run_build(catalogue, store, keep_server=keep_server, **flags)
@@ -201,8 +207,8 @@ def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: An
             raise
 
 
-def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
-    from storage.releases import current_release
+def _nothing_to_do(catalogue: str, store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
+    from storage.releases import current_release, newest_release
     from tasks.release import validation_of
     from tasks.stage import StageResult
 
@@ -211,20 +217,33 @@ def _nothing_to_do(store: "Store", plan: list[dict[str, Any]], *, as_json: bool)
     if as_json:
         stages = [StageResult(stage=row["stage"]).as_json() for row in plan]
         _print_json({"release": name, "partial": False, "stages": stages, "validation": validation_of(store)})
-    else:
+        return
+    newest = newest_release(store)
+    if newest is None or newest.release_id == name:
         typer.echo(f"nothing to do: release {name} is up to date")
+        return
+    whose = f"{name} is current since a rollback" if name else "no release is current"
+    typer.echo(
+        f"nothing to do: release {newest.release_id} holds all there is; {whose} "
+        f"(`{_me()} release rollback {shlex.quote(catalogue)} {newest.release_id}` makes {newest.release_id} current)"
+    )
 
 
 def _say_built(catalogue: str, store: "Store", result: dict[str, Any]) -> None:
     _print_status(catalogue, store, result["release"])
     state = " (partial: a quota was used up; run it again when it is renewed)" if result["partial"] else ""
     typer.secho(f"release {result['release']}{state}", fg="green", bold=True)
-    me = "mediateca" if shutil.which("mediateca") else sys.argv[0]
+    me, named = _me(), shlex.quote(catalogue)
     typer.echo("next:")
-    typer.echo(f'  {me} sql {catalogue} "select title, creators, year, genres from items limit 10"')
-    typer.echo(f"  {me} report {catalogue}   # the page to look at")
-    typer.echo(f"  {me} export {catalogue} --to {Path(catalogue).stem}-export")
-    typer.echo(f"  {me} build {catalogue}   # again: nothing changed, so nothing is done")
+    typer.echo(f'  {me} sql {named} "select title, creators, year, genres from items limit 10"')
+    typer.echo(f"  {me} report {named}   # the page to look at")
+    typer.echo(f"  {me} export {named} --to {shlex.quote(f'{Path(catalogue).stem}-export')}")
+    typer.echo(f"  {me} build {named}   # again: nothing changed, so nothing is done")
+
+
+def _me() -> str:
+    """How this command is called, for a line to be copied."""
+    return "mediateca" if shutil.which("mediateca") else shlex.quote(sys.argv[0])
 
 
 @app.command()
@@ -581,7 +600,7 @@ def takedown(
     )
     if found["models"]:
         typer.echo(f"models trained on the retired releases: {', '.join(found['models'])}")
-    typer.echo(f"`mediateca build {catalogue}` publishes a release without them")
+    typer.echo(f"`mediateca build {shlex.quote(catalogue)}` publishes a release without them")
 
 
 # --- first steps
@@ -612,7 +631,7 @@ def init(
     if path.exists():
         raise ValueError(f"{path} exists; choose another name or remove it")
     path.write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {path}; next: mediateca plan {path}")
+    typer.echo(f"wrote {path}; next: {_me()} plan {shlex.quote(str(path))}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ ends. The server watches the lock and leaves once nobody has held it for `GRACE_
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,15 +22,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from storage.errors import free_bytes, free_space, make_folder, told
+
 GRACE_S = float(os.environ.get("MEDIATECA_SERVER_GRACE_S", "30"))
 HEALTH_TIMEOUT_S = 120.0
-
+_WHAT = "local Prefect server"
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach our loopback
 
 
+_NEEDED_BYTES = 8 << 20
+"""What a new server writes before it answers: 5.4 MB (Prefect 3.8, measured 2026-11)."""
+_FULL_BYTES = 1 << 20
+"""A disk with less than this is full: SQLite gives back a little of what it could not use."""
+
+
 class ServerError(RuntimeError):
-    """The local server did not come up; the message names its log."""
+    """No Prefect server can be used: it did not come up, does not answer, or its disk is full."""
 
 
 @contextmanager
@@ -42,17 +51,26 @@ def prefect_server(home: Path, *, keep: bool = False, tell: Callable[[str], None
         tell: Is told when a server is started.
 
     Raises:
-        ServerError: It was not healthy within 120 s.
+        ServerError: The local one did not come up, or the environment's is out of reach; or the disk of the home is
+            full, also where it becomes so while the server is used.
+        StoreError: The home can be no folder, or cannot be written.
     """
     if url := os.environ.get("PREFECT_API_URL"):
-        yield url
+        with _reached(url):
+            yield url
         return
     folder = home / "server"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "users.lock").open("w") as users:
+    make_folder(folder, _WHAT)
+    with told(str(folder), _WHAT):
+        (folder / "users.lock").touch()
+    with _room(home), (folder / "users.lock").open("w") as users:
         with _locked(folder / "start.lock", fcntl.LOCK_EX):
             fcntl.flock(users, fcntl.LOCK_SH)
-            url = _running(folder) or _start(folder, tell)
+            try:
+                url = _running(folder) or _start(folder, tell)
+            except BaseException:  # it did not come up, or Ctrl-C
+                _leave(folder, users, keep=False)
+                raise
         os.environ |= _environment(folder) | {"PREFECT_API_URL": url}
         try:
             yield url
@@ -60,6 +78,54 @@ def prefect_server(home: Path, *, keep: bool = False, tell: Callable[[str], None
             del os.environ["PREFECT_API_URL"]
             with _locked(folder / "start.lock", fcntl.LOCK_EX):
                 _leave(folder, users, keep=keep)
+
+
+@contextmanager
+def _reached(url: str) -> Generator[None]:
+    """Say of an API that is out of reach which variable names it. Prefect knows how to ask it, proxies and all."""
+    try:
+        yield
+    except Exception as exc:
+        if _says_all(exc) or not any(_is_out_of_reach(cause) for cause in _causes(exc)):
+            raise
+        shown = re.sub("//[^/]*@", "//", url)  # it may hold a password
+        raise ServerError(
+            f"PREFECT_API_URL is {shown}, and no Prefect API answers there; start that server or correct the "
+            "variable. Without it (`unset PREFECT_API_URL`) a build starts a local server of its own"
+        ) from exc
+
+
+def _says_all(exc: Exception) -> bool:
+    """Whether it is an error of the layers below, whose message needs no other."""
+    return type(exc).__module__.partition(".")[0] in ("connectors", "expectations", "featurizers", "storage", "tasks")
+
+
+def _is_out_of_reach(exc: BaseException) -> bool:
+    # By name: the client's library is imported with the flow, later than this module.
+    names = {"ConnectError", "ConnectTimeout", "UnsupportedProtocol", "InvalidURL"}
+    return "Failed to reach API" in str(exc) or type(exc).__name__ in names
+
+
+def _causes(exc: BaseException) -> Generator[BaseException]:
+    cause: BaseException | None = exc
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+@contextmanager
+def _room(home: Path) -> Generator[None]:
+    """Say of a build that failed for want of space that it did; what Prefect says of it is a page about a status."""
+    try:
+        yield
+    except Exception as exc:
+        if _says_all(exc) or free_bytes(home) > _FULL_BYTES:
+            raise
+        raise ServerError(
+            f"MEDIATECA_HOME ({home}): its disk is full{free_space(str(home))}, so the local Prefect server cannot "
+            "write what it must; nothing half-written is visible. Free some space, or set MEDIATECA_HOME to a folder "
+            "on another disk, and run the same command again: it goes on where it stopped"
+        ) from exc
 
 
 @contextmanager
@@ -91,6 +157,12 @@ def _described(folder: Path) -> dict[str, Any] | None:
 
 
 def _start(folder: Path, tell: Callable[[str], None]) -> str:
+    if not (folder / "prefect.db").exists() and free_bytes(folder) < _NEEDED_BYTES:
+        raise ServerError(
+            f"MEDIATECA_HOME ({folder.parent}): too little space on its disk{free_space(str(folder))}; the local "
+            f"Prefect server needs {_NEEDED_BYTES >> 20} MB. Free some space, or set MEDIATECA_HOME to a folder "
+            "on another disk"
+        )
     tell("starting a local Prefect server (about 15 s) ...")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -108,10 +180,11 @@ def _start(folder: Path, tell: Callable[[str], None]) -> str:
     url = f"http://127.0.0.1:{port}/api"
     described: dict[str, Any] = {"url": url, "pid": server.pid}
     _write(folder / "server.json", described)
+    began = time.monotonic()
     if not _wait_healthy(described, HEALTH_TIMEOUT_S):
-        raise ServerError(
-            f"the local Prefect server did not answer within {HEALTH_TIMEOUT_S:.0f} s; see {folder / 'server.log'}"
-        )
+        waited = f"{time.monotonic() - began:.0f} s"
+        how = f"did not answer within {waited}" if _alive(server.pid) else f"ended after {waited}, before it answered"
+        raise ServerError(f"the local Prefect server {how}{free_space(str(folder))}; see {folder / 'server.log'}")
     return url
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from obstore.exceptions import BaseError
 
-from storage.errors import StoreLocked, told
+from storage.errors import StoreLocked, make_folder, told
 from storage.objects import Etag, Objects, is_local
 
 HEARTBEAT_S = 20.0
@@ -51,8 +51,8 @@ def _file_lock(url: str, wait_s: float) -> Generator[None]:
     # The kernel drops the lock with its process, killed or not: no heartbeat is needed on local disk.
     from filelock import FileLock, Timeout
 
+    make_folder(Path(url))
     with told(url):
-        Path(url).mkdir(parents=True, exist_ok=True)
         lock, note = FileLock(f"{url}/build.lock"), Path(url) / "build.lock.json"
         try:
             lock.acquire(timeout=wait_s, poll_interval=_POLL_S)

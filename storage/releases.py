@@ -51,6 +51,11 @@ def current_release(store: Store) -> Release | None:
     return next((r for r in releases(store) if r.current), None)
 
 
+def newest_release(store: Store) -> Release | None:
+    """The newest that was not retired; after a rollback it is not the current one. None before the first."""
+    return max((r for r in releases(store) if r.state == "published"), key=lambda r: r.number, default=None)
+
+
 def find_release(store: Store, release_id: str | None = None) -> Release:
     """A release by name, the current one without.
 

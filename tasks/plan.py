@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.registry import LIVE
-from storage.releases import releases
+from storage.releases import newest_release
 from storage.schemas import LOGS, TABLES
 from storage.store import Store
 from tasks.details import details_stage
@@ -158,7 +158,7 @@ def tables_to_release(catalogue: Catalogue, store: Store) -> list[str]:
 
 def is_released(catalogue: Catalogue, store: Store) -> bool:
     """Whether the newest release holds everything the tables hold, and was made from this very catalogue."""
-    newest = max((r for r in releases(store) if r.state == "published"), key=lambda r: r.number, default=None)
+    newest = newest_release(store)
     tables = tables_to_release(catalogue, store)
     if newest is None or newest.catalogue_hash != catalogue.digest or set(tables) != set(newest.tables):
         return False

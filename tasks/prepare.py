@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from storage.errors import make_folder, told
 from tasks.ask import REPLAY, SANDBOX
 from tasks.settings import Catalogue
 
 # By name: the sandbox is a deployment, and the layers below must not import it.
 _GENERATOR = "deployments.sandbox.world"
 _STAND_IN = "deployments.sandbox.stand_in"
+_WHAT = "generated world"
 
 
 def ensure_world(catalogue: Catalogue) -> None:
@@ -20,11 +22,16 @@ def ensure_world(catalogue: Catalogue) -> None:
 
     Raises:
         ValueError: The folder exists and is not a world of ours.
+        StoreError: It is not there and cannot be written.
     """
     if (world := catalogue.world) is not None:
-        import_module(_GENERATOR).generate(
-            Path(world.path), seed=world.seed, films=world.films, tracks=world.tracks, listeners=world.listeners
-        )
+        folder = Path(world.path)
+        if not folder.exists():
+            make_folder(folder.parent, _WHAT)
+        with told(world.path, _WHAT):
+            import_module(_GENERATOR).generate(
+                folder, seed=world.seed, films=world.films, tracks=world.tracks, listeners=world.listeners
+            )
 
 
 @contextmanager

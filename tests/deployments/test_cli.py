@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -181,7 +182,11 @@ def test_rollback_diff_and_list(copy: Path) -> None:
     assert cli(copy, "release", "rollback", "small.yaml", "v1").returncode == 0
     listed = json.loads(cli(copy, "release", "list", "small.yaml", "--json").stdout)
     assert [(r["release_id"], r["current"]) for r in listed] == [("v1", True), ("v2", False)]
-    assert cli(copy, "build", "small.yaml").stdout == "nothing to do: release v1 is up to date\n"
+    assert cli(copy, "build", "small.yaml").stdout.startswith(
+        "nothing to do: release v2 holds all there is; v1 is current since a rollback (`"
+    )
+    answer = json.loads(cli(copy, "build", "small.yaml", "--json").stdout)
+    assert (answer["release"], {s["done"] for s in answer["stages"]}) == ("v1", {0})
     old = cli(copy, "sql", "small.yaml", "select count(*) n from items", "--release", "v1", "--json")
     assert json.loads(old.stdout) == [{"n": 3}]
 
@@ -353,6 +358,68 @@ def test_read_only_store_is_told_before_anything_runs_and_can_still_be_read(copy
     assert "cannot be written" in ran.stderr
     assert "server" not in ran.stderr
     assert "read=0" in ran.stdout
+
+
+@pytest.mark.parametrize("args", [("build", "demo"), ("plan", "demo"), ("build", "small.yaml")])
+def test_home_that_cannot_be_written_is_told_before_anything_runs(
+    copy: Path, tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    place = tmp_path / "place"
+    command = f"MEDIATECA_HOME={place}/home {COMMAND} {' '.join(args)}"
+    ran = in_tmpfs(place, "2m", f"mount -o remount,ro {place}; {command}; echo rc=$?", copy)
+    assert ran.stdout == "rc=1\n"
+    assert re.fullmatch(f"(store|generated world) {place}/home/[a-z]+: cannot be written .*\n", ran.stderr)
+
+
+@pytest.mark.parametrize("home", ["data/movies.csv", "data/movies.csv/home", "/proc/home"])
+def test_home_that_is_no_folder_is_told_in_one_message(copy: Path, home: str) -> None:
+    for args in (("build", "demo"), ("build", "small.yaml")):
+        ran = cli(copy, *args, MEDIATECA_HOME=str(copy / home))
+        assert ran.returncode == 2
+        assert "set MEDIATECA_HOME" in ran.stderr
+        assert ("is a file, not a folder" in ran.stderr) == ("proc" not in home)
+        assert ran.stderr.count("\n") == 1
+
+
+def test_home_without_room_for_a_server_is_told_at_once(copy: Path, tmp_path: Path) -> None:
+    (copy / "data" / "movies.csv").write_text(FILMS + "4,Alien (1979),Horror\n")
+    small = tmp_path / "small-disk"
+    ran = in_tmpfs(small, "4m", f"MEDIATECA_HOME={small}/home {COMMAND} build small.yaml; echo rc=$?", copy)
+    assert ran.stdout == "rc=1\n"
+    said = f"MEDIATECA_HOME \\({small}/home\\): too little space on its disk \\(4.[0-9] MB free\\); .* needs 8 MB.*\n"
+    assert re.fullmatch(said, ran.stderr)
+
+
+@pytest.mark.parametrize("url", ["http://someone:secret@127.0.0.1:9/api", "127.0.0.1"])
+def test_prefect_api_out_of_reach_is_told_by_the_variable(copy: Path, url: str) -> None:
+    (copy / "data" / "movies.csv").write_text(FILMS + "4,Alien (1979),Horror\n")
+    ran = cli(copy, "build", "small.yaml", PREFECT_API_URL=url)
+    assert ran.returncode == 1
+    assert re.fullmatch("PREFECT_API_URL is .*127.0.0.1.*, and no Prefect API answers there; .*\n", ran.stderr)
+    assert "secret" not in ran.stderr
+
+
+def test_interrupted_build_says_one_line_and_leaves_no_server(copy: Path) -> None:
+    (copy / "data" / "movies.csv").write_text(FILMS + "4,Alien (1979),Horror\n")
+    process = subprocess.Popen(
+        [COMMAND, "build", "small.yaml"],
+        env=os.environ | {"MEDIATECA_HOME": str(copy)},
+        cwd=copy,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    before = next(line for line in process.stdout if line.startswith(("ingest", "Traceback")))
+    os.killpg(process.pid, signal.SIGINT)
+    after = process.communicate()[0].splitlines()
+    assert before.startswith("ingest")
+    assert process.returncode == 130
+    assert [line for line in after if " done in " not in line] == [
+        "stopped; run the same command again: it goes on where it stopped"
+    ]
+    assert servers(copy) == []
 
 
 LIGHT = (
