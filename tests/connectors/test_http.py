@@ -1,6 +1,8 @@
 """The policy against a real server: what it asks again, what it waits for, and which error it gives."""
 
 import gzip
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable, Generator
@@ -283,3 +285,10 @@ def test_the_environment_s_proxy_is_asked(web: Web, policy: Make, monkeypatch: p
     asking.get_json("http://no-such-host.example/thing")
     asking.session().get("http://no-such-host.example/thing")
     assert web.asked == ["http://no-such-host.example/thing"] * 2
+
+
+def test_the_policy_loads_no_client_before_it_is_asked() -> None:
+    heavy = ("requests", "urllib3", "httpx2", "yt_dlp", "pyrate_limiter", "filelock")
+    code = f"import sys, connectors.http; print([name for name in {heavy!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -68,6 +68,26 @@ def test_processes_share_the_second(tmp_path: Path) -> None:
     assert max(sum(t <= other < t + 0.9 for other in came) for t in came) <= 11
 
 
+def test_a_killed_process_leaves_no_request_uncounted(tmp_path: Path) -> None:
+    ledger, context = tmp_path / "quota.sqlite", multiprocessing.get_context("spawn")
+    granted = context.Queue()
+    with served() as web:
+        url = web.says("/thing", reply("{}"))
+        process = context.Process(target=ask, args=(url, ledger, {}, 1_000_000, granted))
+        process.start()
+        deadline = time.monotonic() + 60
+        while web.times("/thing") < 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        time.sleep(0.05)
+        came = web.times("/thing")
+        assert came >= 20
+        (row,) = ledger_rows(ledger)
+        assert came <= row["requests"] <= came + 1
+        assert in_processes(1, url, ledger, {"requests_per_day": row["requests"] + 3}, 5) == 3
+
+
 def test_threads_share_the_day_s_quota(tmp_path: Path) -> None:
     quota = Quota("tmdb", "c", Limits(per_day=50), tmp_path / "q.sqlite")
     taken: list[int] = []
