@@ -20,6 +20,7 @@ from connectors.errors import (
     NotFound,
     QuotaExceeded,
     SchemaDrift,
+    TooLarge,
 )
 from connectors.registry import connect
 from storage.hashing import digest
@@ -181,6 +182,8 @@ def reason_of(exc: ConnectorError, settings: SourceSettings) -> dict[str, Any]:
             return said | {"reason": Reason.NO_ACCESS, "retry_at": now}
         case SchemaDrift():
             return said | {"reason": Reason.SCHEMA_DRIFT}
+        case TooLarge():
+            return said | {"reason": Reason.TOO_LARGE}
         case NotAsked():
             return said | {"reason": Reason.NOT_FOUND, "retry_at": now}
         case _:
