@@ -32,7 +32,9 @@ class GeniusService:
     def label(self, ask: Ask) -> str:
         """The endpoint without ids."""
         if ask.path.startswith(("/api/", "/web/api/")):
-            return re.sub(r"\d+", "{id}", ask.path.strip("/"))
+            name = re.sub(r"\d+", "{id}", ask.path.strip("/"))
+            known = r"(web/)?api/(search(/\w+)?|songs/{id}|artists/{id})"
+            return name if re.fullmatch(known, name) else "unknown"
         return "page"
 
     def credential(self, ask: Ask) -> str:

@@ -89,8 +89,12 @@ def settings_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
     def policy(service: str, **others: Any) -> Mapping[str, Any]:
         limits = sandbox.faults.of(service)
-        quota = {"requests_per_second": limits.per_second, "requests_per_day": limits.per_day}
-        return {**quota, "hosts": [HOST], **others}
+        said: dict[str, Any] = {"requests_per_second": limits.per_second, "hosts": [HOST], **others}
+        if limits.per_day is not None:
+            said |= {"requests_per_day": limits.per_day, "day_s": sandbox.faults.day_s}
+        if limits.timeout:  # the client gives up first, as it does with a real source that hangs
+            said["timeout_s"] = max(0.5, sandbox.faults.timeout_s * 2 / 3)
+        return said
 
     return {
         "lastfm": {

@@ -39,7 +39,8 @@ class TmdbService:
 
     def label(self, ask: Ask) -> str:
         """The endpoint without ids."""
-        return re.sub(r"/(tt)?\d+", "/{id}", ask.path.removeprefix("/3/"))
+        name = re.sub(r"/(tt)?\d+", "/{id}", ask.path.removeprefix("/3/"))
+        return name if re.fullmatch(r"configuration|search/movie|find/{id}|movie/{id}(/[a-z_]+)?", name) else "unknown"
 
     def credential(self, ask: Ask) -> str:
         """The v3 key, or the v4 token."""

@@ -135,9 +135,11 @@ def test_neither_log_nor_counts_hold_a_secret_or_a_question(small_world: Path, t
         ask(sandbox, "tmdb/3/search/movie", query="a private question")
         requests.get(f"{sandbox.url}/spotify/v1/search?q=x", headers={"Authorization": f"Bearer {SECRET}"}, timeout=5)
         requests.post(f"{sandbox.url}/lastfm/2.0/", data={"api_key": SECRET, "method": SECRET}, timeout=5)
+        for path in (f"tmdb/3/{SECRET}", f"genius/api/{SECRET}", f"media/{SECRET}/x"):
+            ask(sandbox, path)
         counted = json.dumps(log(sandbox))
     lines = file.read_text(encoding="utf-8")
-    assert len(lines.splitlines()) == 3
+    assert len(lines.splitlines()) == 6
     assert SECRET not in lines + counted
     assert "private" not in lines + counted
 

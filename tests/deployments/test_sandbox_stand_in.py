@@ -19,6 +19,8 @@ from connectors.base import LiveConnector, Request, Wanted
 from connectors.errors import ConnectorError
 from connectors.registry import connect
 from connectors.spotify import cover_of
+from deployments.sandbox.faults import Faults, ServiceFaults
+from deployments.sandbox.serve import serve, settings_of
 from deployments.sandbox.stand_in import running
 from deployments.sandbox.tables import FanRow, FilmRow, FilmTruth, SongRow, TrackTruth, read_table
 
@@ -118,3 +120,19 @@ def test_the_process_ends_with_the_one_that_started_it(small_world: Path) -> Non
 def test_a_folder_that_is_no_world_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be served"), running(tmp_path):
         pass
+
+
+def test_clients_keep_the_quota_and_the_day_that_the_faults_say_and_give_up_before_it_answers(
+    small_world: Path,
+) -> None:
+    limits = ServiceFaults(per_day=40, per_second=9, timeout=0.1)
+    with serve(small_world, Faults(services={"tmdb": limits}, day_s=60, timeout_s=3)) as sandbox:
+        said = settings_of(sandbox)
+    assert said["tmdb"]["policy"] == {
+        "requests_per_second": 9,
+        "hosts": ["127.0.0.1"],
+        "requests_per_day": 40,
+        "day_s": 60,
+        "timeout_s": 2.0,
+    }
+    assert said["spotify"]["policy"] == {"requests_per_second": None, "hosts": ["127.0.0.1"]}
