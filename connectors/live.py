@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from connectors.candidates import Candidate
 from connectors.errors import SchemaDrift
@@ -27,10 +28,26 @@ def settled(
     Raises:
         ValueError: A setting is unknown, or its value is not of its type.
     """
-    if isinstance(policy, Mapping):
-        defaults: BaseModel = kind.model_fields["policy"].default
-        return kind(**settings, policy=defaults.model_dump() | dict(policy)), None
-    return kind(**settings), policy
+    try:
+        if isinstance(policy, Mapping):
+            defaults: BaseModel = kind.model_fields["policy"].default
+            return kind(**settings, policy=defaults.model_dump() | dict(policy)), None
+        return kind(**settings), policy
+    except ValidationError as exc:
+        raise ValueError("\n".join(_explain(kind, error) for error in exc.errors(include_input=False))) from None
+
+
+def _explain(kind: type[BaseModel], error: Any) -> str:
+    """One wrong setting in words; without its value, which may be a key."""
+    *above, name = [str(part) for part in error["loc"]] or ["settings"]
+    who, place = kind.__name__.removesuffix("Settings").lower(), ".".join([*above, name])
+    if error["type"] != "extra_forbidden":
+        return f"{who}: option '{place}': {error['msg']}"
+    model: Any = kind.model_fields[above[0]].annotation if above else kind
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{who}: unknown option '{place}'; {hint}known: {', '.join(known)}"
 
 
 def secret_from(variable: str) -> Any:

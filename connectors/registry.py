@@ -1,6 +1,7 @@
 """Which connectors there are. Strings, so that listing them imports none."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, signature
@@ -58,11 +59,34 @@ def connect(connector: str, **settings: Any) -> Any:
         near = difflib.get_close_matches(connector, every, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"unknown connector '{connector}'{hint}; known: {', '.join(sorted(every))}")
-    module, function = every[connector].split(":")
-    make = getattr(import_module(module), function)
-    known = signature(make).parameters
-    if any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
-        return make(**settings)  # a live one: its settings class says what it knows
-    if unknown := sorted(settings.keys() - known.keys()):
-        raise ValueError(f"{connector}: unknown option '{unknown[0]}'; known: {', '.join(known)}")
+    make = _made_by(every[connector])
+    if _is_live(make):
+        return make(**settings)  # its settings class says what it knows
+    for name, said in unknown_options(connector, settings.keys() - {"path"}).items():
+        raise ValueError(f"{connector}: unknown option '{name}'; {said}")
     return make(**settings)
+
+
+def unknown_options(connector: str, options: Iterable[str]) -> dict[str, str]:
+    """The options that a source of files does not know, each with the nearest it knows, and all of them.
+
+    Those of a live source are told when it is made: importing its client's library would take a second.
+    """
+    if connector not in CONNECTORS:
+        return {}
+    known = [name for name in signature(_made_by(CONNECTORS[connector])).parameters if name != "path"]
+    every = f"known: {', '.join(known)}" if known else f"'{connector}' has none"
+    found: dict[str, str] = {}
+    for name in sorted(set(options) - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        found[name] = f"did you mean '{near[0]}'? {every}" if near else every
+    return found
+
+
+def _made_by(place: str) -> Any:
+    module, function = place.split(":")
+    return getattr(import_module(module), function)
+
+
+def _is_live(make: Any) -> bool:
+    return any(p.kind is Parameter.VAR_KEYWORD for p in signature(make).parameters.values())

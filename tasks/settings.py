@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from connectors.registry import CONNECTORS, LIVE
+from connectors.registry import CONNECTORS, LIVE, unknown_options
 from storage.hashing import digest_of
 from storage.schemas import table_of
 from tasks.settings_stages import (
@@ -24,6 +24,7 @@ from tasks.settings_stages import (
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_TAKEN = ("server", "worlds")  # folders of MEDIATECA_HOME that are no stores
 _DESCRIBED = tuple(c for c in table_of("entities").names if c not in (*table_of("links").names, "ids", "match_key"))
 
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # it names users: `source:id`
@@ -111,7 +112,9 @@ class Catalogue(Strict):
 
     catalogue: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     about: str = ""
-    store: str | None = None  # a folder or s3://bucket/prefix; default: MEDIATECA_HOME/<catalogue>
+    store: str | None = Field(
+        default=None, validate_default=True
+    )  # a folder or s3://bucket/prefix; default: MEDIATECA_HOME/<catalogue>
     world: WorldSettings | None = None
     sources: dict[SourceName, SourceSettings] = Field(min_length=1)
     separate: tuple[str, ...] = ()  # "source:id" of entities that must stay items of their own
@@ -121,6 +124,14 @@ class Catalogue(Strict):
     audio: AudioSettings = AudioSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
+
+    @field_validator("store")
+    @classmethod
+    def _has_a_folder_of_its_own(cls, store: str | None, info: ValidationInfo) -> str | None:
+        name = info.data.get("catalogue")
+        if not store and name in _TAKEN:
+            raise ValueError(f"MEDIATECA_HOME has a folder '{name}' of its own; name the catalogue otherwise")
+        return store
 
     @field_validator("separate")
     @classmethod
@@ -174,9 +185,11 @@ def load_catalogue(name_or_path: str) -> Catalogue:
         raise CatalogueError(f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {found}")
     _refuse_twice(node, path.name)
     try:
-        return Catalogue.model_validate(_resolved(values, path.name, node, []))
+        found = Catalogue.model_validate(_resolved(values, path.name, node, []))
     except ValidationError as exc:
         raise CatalogueError("\n".join(_explain(error, path.name, node) for error in exc.errors())) from exc
+    _refuse_options(found, path.name, node)
+    return found
 
 
 def shipped() -> list[str]:
@@ -214,6 +227,17 @@ def _refuse_twice(node: yaml.Node | None, file: str, above: tuple[int, ...] = ()
                 )
             lines[key.value] = line
             _refuse_twice(value, file, above)
+
+
+def _refuse_options(catalogue: Catalogue, file: str, root: yaml.Node | None) -> None:
+    """Say which options no connector knows; here, for a model does not know the line of a key in a dictionary."""
+    told: list[str] = []
+    for source, settings in catalogue.sources.items():
+        for option, said in unknown_options(settings.connector, settings.options).items():
+            line = _line(root, ["sources", source, "options", option])
+            told.append(f"{file}, line {line}: unknown option '{option}' of '{settings.connector}'; {said}")
+    if told:
+        raise CatalogueError("\n".join(told))
 
 
 def _resolved(value: Any, file: str, root: yaml.Node | None, where: list[str]) -> Any:

@@ -1,5 +1,6 @@
 """Settings of live connectors, as catalogues give them."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -81,3 +82,17 @@ def test_a_film_of_any_shape_has_a_trailer_and_a_poster_or_none(film: dict[str, 
     error_of(200, film)
     with suppress(SchemaDrift):
         assert poster_of(film, film) is None or isinstance(poster_of(film, film), str)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"result": 3}, "youtube: unknown option 'result'; did you mean 'results'? known: endpoint"),
+        ({"policy": {"retry": 3}}, "youtube: unknown option 'policy.retry'; did you mean 'retries'? known: backoff_s"),
+        ({"results": "many"}, "youtube: option 'results': Input should be a valid integer"),
+    ],
+)
+def test_a_misspelt_setting_is_named_without_its_value(options: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        youtube.connect(**options)
+    assert "many" not in str(error.value)

@@ -184,7 +184,10 @@ def test_a_file_that_lost_a_column_stops_the_build_and_the_release_stays(shelf: 
     ("settings", "said"),
     [
         ({"path": "nowhere"}, "movielens: there is no '.*nowhere'; expected a folder or a file; check `path`"),
-        ({"options": {"rating": "a.csv"}}, "movielens: unknown option 'rating'; known: path, ratings"),
+        (
+            {"options": {"rating": "a.csv"}},
+            "movielens: unknown option 'rating'; did you mean 'ratings'",
+        ),
         ({"options": {"ratings": "a.csv"}}, r"movielens: no a.csv in '.*films'; give the unpacked folder"),
     ],
 )

@@ -94,6 +94,23 @@ def test_a_misspelt_key_is_named_with_its_line_and_the_nearest(refused, old: str
     assert said in refused(edited(old, new))
 
 
+def test_a_misspelt_option_is_named_with_its_line_and_the_nearest(refused) -> None:
+    text = edited("    path: films\n", "    path: films\n    options:\n      rating: a.csv\n")
+    text = text.replace("    path: tmdb\n", "    path: tmdb\n    options: {ids: imdb}\n")
+    assert refused(text).split("\n") == [
+        "shelf.yaml, line 8: unknown option 'rating' of 'movielens'; did you mean 'ratings'? known: ratings",
+        "shelf.yaml, line 12: unknown option 'ids' of 'tmdb_files'; 'tmdb_files' has none",
+    ]
+
+
+@pytest.mark.parametrize("name", ["server", "worlds"])
+def test_a_folder_of_the_home_is_no_catalogue(refused, tmp_path: Path, name: str) -> None:
+    text = edited("catalogue: shelf", f"catalogue: {name}")
+    assert f"MEDIATECA_HOME has a folder '{name}' of its own; name the catalogue otherwise" in refused(text)
+    (tmp_path / "elsewhere.yaml").write_text(f"store: elsewhere\n{text}")
+    assert load_catalogue(str(tmp_path / "elsewhere.yaml")).catalogue == name
+
+
 def test_sources_named_like_keys_confuse_nothing(refused) -> None:
     text = edited("  tmdb:\n", "  items:\n").replace("fields: [overview", "feilds: [overview")
     assert "line 11: unknown key 'feilds'; did you mean 'fields'?" in refused(text)
