@@ -35,6 +35,7 @@ from connectors.lastfm_answers import (
 )
 from connectors.live import secret_from, settled
 from connectors.matching import without_guests
+from connectors.rows import printable
 from storage.lazy import pa
 from storage.reasons import Reason
 
@@ -315,7 +316,7 @@ def _fault(at: int, artist: str, title: str) -> str | None:
 
 
 def _refused(user: str, line: int, reason: Reason, detail: str, text: str = "") -> Reject:
-    return Reject(file=user, line=line, reason=reason, detail=detail, text=text[:500])
+    return Reject(file=user, line=line, reason=reason, detail=detail, text=printable(text)[:500])
 
 
 def _tracks(page: Record, entries: Sequence[Payload]) -> list[Record]:

@@ -283,7 +283,8 @@ def track_path(artist: str, track: str) -> str:
     >>> track_path("Sigur Rós", "Hoppípolla / Með blóðnasir")
     'Sigur+R%C3%B3s/_/Hopp%C3%ADpolla+%2F+Me%C3%B0+bl%C3%B3%C3%B0nasir'
     """
-    return f"{quote_plus(artist)}/_/{quote_plus(track)}"
+    # Half of a character that JSON may escape ("\ud800") becomes a question mark, as in `raw`.
+    return f"{quote_plus(artist, errors='replace')}/_/{quote_plus(track, errors='replace')}"
 
 
 def names_of(path: str) -> tuple[str, str]:

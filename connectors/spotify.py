@@ -30,6 +30,7 @@ from connectors.spotify_answers import (
     cover_of,
     id_of,
     judge,
+    name_of,
     objects_of,
     plain_isrc,
     rows_of,
@@ -146,7 +147,7 @@ class Spotify:
             found = objects_of(tracks["items"])
         else:
             found = []
-        offered = [candidate_of(track) for track in found if id_of(track) and track.get("name")]
+        offered = [candidate_of(track) for track in found if id_of(track) and name_of(track)]
         if found and not offered:
             raise SchemaDrift("spotify: no track of the answer has 'id' and 'name'", source=self.name)
         return offered
@@ -259,7 +260,8 @@ class Spotify:
             if found:
                 page = self._rows(ids[index], offset, found[0])
                 rows = rows_of(found[0].payload)
-                count = len(rows.get("items") or ())
+                items: Any = rows.get("items")
+                count = len(items) if isinstance(items, list) else 0
                 more = bool(rows.get("next")) and count > 0
             index, offset = (index, offset + count) if more else (index + 1, 0)
             yield replace(page, cursor=f"{index}/{offset}" if index < len(ids) else None)

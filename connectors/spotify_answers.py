@@ -16,6 +16,7 @@ from connectors.http_pages import is_html
 Payload = Mapping[str, Any]
 
 COVER_PX = (300, 640, 64)
+LONGEST_MS = 7 * 86_400_000  # what is longer is a slip
 _ISRC = re.compile("[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _FIRST_ADDED = datetime(2006, 4, 23, tzinfo=UTC)  # the company's founding
 
@@ -187,8 +188,12 @@ def cover_of(payload: Payload) -> str | None:
     """
     album = payload.get("album")
     images = objects_of((album if isinstance(album, Mapping) else payload).get("images"))
-    found = {image.get("width"): image["url"] for image in reversed(images) if image.get("url")}
-    others = sorted((w for w in found if isinstance(w, int)), key=lambda width: (width < 300, abs(width - 300)))
+    found: dict[int | None, str] = {}
+    for image in images:
+        url, width = image.get("url"), image.get("width")
+        if isinstance(url, str) and url:
+            found.setdefault(width if isinstance(width, int) else None, url)
+    others = sorted((w for w in found if w is not None), key=lambda width: (width < 300, abs(width - 300)))
     return next((found[width] for width in (*COVER_PX, *others, None) if width in found), None)
 
 
@@ -273,6 +278,12 @@ def id_of(track: Payload) -> str | None:
     return id_ if isinstance(id_, str) and id_ else None
 
 
+def name_of(thing: Payload) -> str | None:
+    """The name of a track, album or artist; None for one that was taken out of the catalogue, whose name is empty."""
+    name = thing.get("name")
+    return name if isinstance(name, str) and name.strip() else None
+
+
 def candidate_of(track: Payload) -> Candidate:
     """A track that has an id and a name, as a candidate."""
     album = track.get("album")
@@ -280,14 +291,14 @@ def candidate_of(track: Payload) -> Candidate:
     urls, length = track.get("external_urls"), track.get("duration_ms")
     return Candidate(
         id=track["id"],
-        title=str(track["name"]),
-        artists=tuple(str(a["name"]) for a in objects_of(track.get("artists")) if a.get("name")),
-        album=album.get("name") or None,
-        duration_ms=round(length) if isinstance(length, int | float) and length > 0 else None,
+        title=track["name"],
+        artists=tuple(name for artist in objects_of(track.get("artists")) if (name := name_of(artist))),
+        album=name_of(album),
+        duration_ms=round(length) if isinstance(length, int | float) and 0 < length < LONGEST_MS else None,
         year=year_of(album),
         isrc=isrc_of(track),
-        kind=track.get("type") or None,
-        url=urls.get("spotify") if isinstance(urls, Mapping) else None,
+        kind=str(track.get("type") or "track"),
+        url=str(urls["spotify"]) if isinstance(urls, Mapping) and urls.get("spotify") else None,
     )
 
 

@@ -112,7 +112,6 @@ class Client:
             cache_handler=self.app.token,
         )
         setattr(auth, "OAUTH_TOKEN_URL", self._settings.token_url)  # noqa: B010 # typed as one literal
-        session.trust_env = False  # a proxy is a setting of the policy
         client = Spotify(auth_manager=auth, requests_session=session, requests_timeout=timeout_s, retries=0)
         client.prefix = self.endpoint
         self._spotipy = client
