@@ -79,7 +79,7 @@ def test_what_is_asked_for_by_its_id_is_the_item_whatever_it_is_called(
     WORLD.tracks["M"] = WORLD.tracks[track_id(1)]
     shelf.run(until="items")
     assert links(shelf) == {"M": ("accepted", None), "": (None, "not_found")}
-    assert shelf.sql("select probability, method from links where source_id = 'M'") == [(1.0, "track by id")]
+    assert shelf.sql("select probability, method from links where source_id = 'M'") == [(1.0, "spotify")]
     assert "search:Luna" not in WORLD.asked
 
 
