@@ -86,8 +86,9 @@ def decode_window(
 
     What libsndfile reads is sample-identical to `librosa.load(path, sr=rate_hz, offset=offset_s, duration=duration_s)`,
     but for rounding (1e-6) in Vorbis, which FFmpeg's decoder reads faster (`audio_vorbis`). PyAV reads the rest (m4a,
-    aac, webm, wma, ...), decoding from the first sample on. A claimed length decides nothing: where less decodes than
-    was claimed, the window is planned again by what decodes.
+    aac, webm, wma, ...), decoding from the first sample on. A claimed length decides nothing but `too_large`, and that
+    only where the file has bytes enough for it: where less decodes than was claimed, or nothing is known, the window
+    is planned by what decodes.
 
     Raises:
         MediaError: `decode_error`, `too_short` (less than `least_s`), `silent` (no sample above -80 dBFS) or
@@ -111,6 +112,10 @@ class _Info:
     claims: bool  # whether the header says that there are samples, or does not say
     total: int | None  # frames of the whole source, where its end was seen
 
+    @property
+    def seconds(self) -> float:
+        return math.inf if self.total is None else self.total / self.rate_hz
+
 
 def _check_size(path: Path, limits: AudioLimits) -> None:
     try:
@@ -131,7 +136,9 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
     try:
         with closing(SndfileReader(path)) as reader:
             taken, info = _quickly(path, reader, wanted) or _by_sndfile(reader, wanted)
-        if taken.count:
+            # libsndfile stops at the end of the first of several chained Ogg streams, and then knows no length.
+            all_of_it = reader.claimed is not None or info.total is None
+        if taken.count and all_of_it:
             return taken, info
         refused = "opens, but no sample decodes"
     except Unreadable as exc:
@@ -139,8 +146,11 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
     try:
         with closing(AvReader(path)) as reader:
             again, told = _by_av(reader, wanted)
-        # A header that says that there is nothing in it is right if nobody gets anything out of it.
-        return (again, told) if again.count or info is None or taken is None else (taken, info)
+        if info is None or taken is None or (again.count and not taken.count):
+            return again, told
+        # A header that says that there is nothing in it is right if nobody gets anything out of it. And delays of
+        # codecs are far below a second: they are no reason to leave libsndfile.
+        return (again, told) if told.seconds > info.seconds + 1 else (taken, info)
     except Unreadable as exc:
         if taken is not None and info is not None:
             return taken, info
@@ -149,7 +159,7 @@ def _decode(path: Path, wanted: _Wanted) -> tuple[Take, _Info]:
 
 def _quickly(path: Path, reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info] | None:
     """Ogg Vorbis with no doubt about it, by a faster decoder; None for anything else."""
-    if wanted.keep_native:
+    if wanted.keep_native or reader.claimed is None:
         return None
     _check_header(reader.rate_hz, reader.channels, reader.claimed / max(1, reader.rate_hz), wanted)
     enough = sum(wanted.frames(reader.rate_hz))
@@ -163,8 +173,9 @@ def _quickly(path: Path, reader: SndfileReader, wanted: _Wanted) -> tuple[Take, 
 
 
 def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
-    _check_header(reader.rate_hz, reader.channels, reader.claimed / max(1, reader.rate_hz), wanted)
-    enough, total, seek = sum(wanted.frames(reader.rate_hz)), reader.claimed, True
+    _check_header(reader.rate_hz, reader.channels, (reader.claimed or 0) / max(1, reader.rate_hz), wanted)
+    enough, seek = sum(wanted.frames(reader.rate_hz)), True
+    total = enough if reader.claimed is None else reader.claimed
     while True:
         first, count = wanted.plan(total, reader.rate_hz)
         taken = reader.take(first, count, keep_native=wanted.keep_native, seek=seek)
@@ -176,7 +187,7 @@ def _by_sndfile(reader: SndfileReader, wanted: _Wanted) -> tuple[Take, _Info]:
         # Less than was claimed. If from the first frame on as many decode as were claimed, it is seeking that fails.
         total, claimed = reader.count_from_start(min(total, enough)), total
         seek = total < min(claimed, enough)
-    return taken, _info(reader, total, enough, claims=reader.claimed > 0)
+    return taken, _info(reader, total, enough, claims=reader.claimed != 0)
 
 
 def _by_av(reader: AvReader, wanted: _Wanted) -> tuple[Take, _Info]:

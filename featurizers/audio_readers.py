@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _BLOCK_SAMPLES = 1 << 23
 # FFmpeg's command line goes on after a packet that does not decode. So do we, but not for ever.
 _BAD_PACKETS = 100
+# Whoever claims a second in fewer is wrong, or says in his library's way that he does not know (libsndfile: 2^63 - 1).
+# The thinnest speech codec takes 300, Opus 750; digital silence in FLAC 150, and where it takes less nothing is lost.
+_BYTES_PER_S = 100
 # Containers that PyAV may open. Playlists (hls, concat, dash) are not among them: they name other files and addresses.
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,ircam,loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,"
@@ -52,6 +55,11 @@ class Take:
                 got.add(mono if self.native is None else self.native[i][inside], mono[inside])
             at += len(mono)
         return got
+
+
+def believed(claimed_s: float, path: Path) -> bool:
+    """Whether a file of that size can last as long as it claims."""
+    return claimed_s * _BYTES_PER_S <= path.stat().st_size
 
 
 class Unreadable(Exception):
@@ -88,7 +96,9 @@ class SndfileReader:
             raise Unreadable(str(getattr(exc, "error_string", exc))) from exc
         self._failures, self._used = (soundfile.SoundFileError, RuntimeError), False
         self.rate_hz, self.channels = int(self._file.samplerate), int(self._file.channels)
-        self.claimed = max(0, int(self._file.frames))
+        frames = max(0, int(self._file.frames))
+        # None: the header does not say (FLAC from a pipe, chained Ogg), or says what cannot be.
+        self.claimed = frames if believed(frames / max(1, self.rate_hz), path) else None
         self.format = _sndfile_format(self._file.format, self._file.subtype)
 
     def close(self) -> None:
@@ -189,7 +199,8 @@ class AvReader:
             raise Unreadable("no audio stream with a codec that it knows")
         codec = self._stream.codec_context
         self.rate_hz, self.channels = int(codec.sample_rate or 0), int(codec.channels or 0)
-        self.claimed_s = (self._file.duration or 0) / 1e6
+        claimed_s = (self._file.duration or 0) / 1e6
+        self.claimed_s = claimed_s if believed(claimed_s, path) else 0.0
         self.format = _av_format(self._file.format.name, self._stream.codec.canonical_name)
 
     def close(self) -> None:

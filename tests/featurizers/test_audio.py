@@ -313,14 +313,47 @@ def test_a_wav_that_claims_an_hour_and_holds_two_seconds(tmp_path: Path) -> None
     assert decode_window(path).source_duration_s == 2.0
 
 
-def test_a_flac_that_claims_more_than_it_holds(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.flac", noise(40, rate_hz=8_000), 8_000)
-    data = bytearray(path.read_bytes())
-    data[21] |= 0x0F  # total samples, a 36-bit number: 2^35 and more of them
-    path.write_bytes(data)
-    assert reason_of(path) is Reason.TOO_LARGE
-    window = decode_window(path, limits=AudioLimits(declared_s=1e12))
-    assert (window.offset_s, window.duration_s, window.source_duration_s) == (5.0, 30.0, 40.0)
+def flac_that_claims(path: Path, frames: int, wave: NDArray[np.float32]) -> Path:
+    data = bytearray(write(path, wave, 8_000).read_bytes())
+    said = int.from_bytes(data[21:26], "big") >> 36 << 36 | frames  # total samples, a 36-bit number; 0 is "unknown"
+    path.write_bytes(data[:21] + said.to_bytes(5, "big") + data[26:])
+    return path
+
+
+@pytest.mark.parametrize("claimed", [0, 2**36 - 1, 8_000 * 90_000])  # unknown, 99 days, 25 hours
+@pytest.mark.parametrize(("seconds", "offset_s"), [(20, 0.0), (40, 5.0), (70, 30.0)])
+def test_a_flac_that_claims_what_cannot_be_is_planned_by_what_decodes(
+    tmp_path: Path, claimed: int, seconds: float, offset_s: float
+) -> None:
+    wave = noise(seconds, rate_hz=8_000)
+    window = decode_window(flac_that_claims(tmp_path / "a.flac", claimed, wave), keep_native=True)
+    least = min(30.0, seconds)
+    assert (window.offset_s, window.duration_s) == (offset_s, least)
+    assert window.source_duration_s == (seconds if seconds < 60 else None)
+    whole = decode_window(write(tmp_path / "b.flac", wave, 8_000), keep_native=True)
+    assert window.native is not None
+    assert whole.native is not None
+    assert np.array_equal(window.native, whole.native)
+    assert np.array_equal(window.wave, librosas(tmp_path / "b.flac", window))
+
+
+def test_a_flac_with_bytes_enough_for_its_claim_is_believed(tmp_path: Path) -> None:
+    path = flac_that_claims(tmp_path / "a.flac", 8_000 * 3_600, noise(40, rate_hz=8_000))
+    assert reason_of(path, limits=AudioLimits(declared_s=3_000)) is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("first_s", [4, 8])
+def test_chained_ogg_of_unknown_length_is_read_beyond_its_first_stream(tmp_path: Path, first_s: float) -> None:
+    """libsndfile decodes the first stream only, and says that it lasts 2^63 - 1 samples (of some lengths)."""
+    streams = [write(tmp_path / f"{n}.ogg", stereo(s, 44_100), 44_100, "VORBIS") for n, s in enumerate((first_s, 8))]
+    path = tmp_path / "chained.ogg"
+    path.write_bytes(b"".join(stream.read_bytes() for stream in streams))
+    window = decode_window(path)
+    assert (window.source_format, window.offset_s) == ("ogg/vorbis", 0)
+    assert window.source_duration_s == window.duration_s == pytest.approx(first_s + 8, abs=0.05)
+    window = decode_window(path, start_s=1, length_s=3)  # lies in the first stream
+    assert (window.duration_s, window.source_duration_s) == (3, None)
+    assert np.array_equal(window.wave, librosas(path, window))
 
 
 @pytest.mark.parametrize("offset", [22, 24, 28, 32, 34])
