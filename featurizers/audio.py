@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,9 +101,28 @@ def decode_window(
     path, limits = Path(path), limits or AudioLimits()
     _check_size(path, limits)
     wanted = _Wanted(start_s=start_s, length_s=length_s, least_s=least_s, keep_native=keep_native, limits=limits)
-    with np.errstate(all="ignore"):  # what is no level in a float file is refused below
+    with _hushed(), np.errstate(all="ignore"):  # what is no level in a float file is refused below
         taken, info = _decode(path, wanted)
     return _finished(taken, info, rate_hz, wanted)
+
+
+@contextmanager
+def _hushed() -> Generator[None]:
+    """Worker processes: what libmpg123 says of damaged files, a line per kilobyte, does not go to stderr.
+
+    It writes to the descriptor itself, which all threads share: elsewhere they would lose what they have to say.
+    """
+    if multiprocessing.parent_process() is None:
+        yield
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featurizers.audio_holes import Part, sound_end
 from storage.lazy import np
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ class SndfileReader:
         import soundfile
 
         # As bytes: names that are not UTF-8 stay openable. A name ending in .raw raises TypeError (no rate given).
-        self._open = lambda: _stream_class()(os.fsencode(path))
         try:
+            end = sound_end(path)
+            self._open = lambda: _stream_class()(os.fsencode(path) if end is None else Part(path, end))
             self._file = self._open()
         except (soundfile.SoundFileError, TypeError, ValueError, OSError) as exc:
             raise Unreadable(str(getattr(exc, "error_string", exc))) from exc
@@ -187,7 +189,11 @@ class AvReader:
         # Fuzzed files also make PyAV's own Python layer trip: streams that appear late, rates of 0, unknown formats.
         self._failures = (FFmpegError, OSError, RuntimeError, ValueError, TypeError, AttributeError)
         self._failures += (LookupError, ArithmeticError)
-        self._bytes = path.open("rb")
+        try:
+            end = sound_end(path)
+            self._bytes = path.open("rb") if end is None else Part(path, end)
+        except OSError as exc:
+            raise Unreadable(exc.strerror or "cannot be read") from exc
         try:
             self._file = av.open(self._bytes, mode="r", container_options=options, metadata_errors="ignore")
         except self._failures as exc:

@@ -30,6 +30,7 @@ _LEVEL = 0.0
 _WHOLE = 23  # bits of a 24-bit sample without its sign
 _APPLICATION, _ID = 2, b"mdtc"  # block type of the FLAC format, and whose block it is
 _HEAD = struct.Struct(">4sBI")  # id, bits below the 24th, number of samples beyond full scale
+_ANY_HZ, _TENS_HZ = (1 << 16) - 1, ((1 << 16) - 1) * 10  # any rate up to the one, multiples of 10 up to the other
 _LARGEST = (1 << 24) - 1  # a metadata block's length has 24 bits
 
 
@@ -37,12 +38,16 @@ def encode_flac(wave: NDArray[np.float32], rate_hz: int) -> bytes:
     """A FLAC file of a clip of shape (n_samples,), or (n_frames, channels) of up to 8 channels.
 
     Raises:
-        MediaError: `decode_error`: more than 8 channels, samples that are not finite, or too many beyond full scale.
+        MediaError: `decode_error`: more than 8 channels, a rate that FLAC cannot hold, samples that are not finite, or
+            too many beyond full scale.
     """
     import soundfile
 
     if wave.ndim == 2 and wave.shape[1] > 8:
         raise MediaError(Reason.DECODE_ERROR, f"{wave.shape[1]} channels; FLAC holds 8 at most")
+    if rate_hz > _TENS_HZ or (rate_hz > _ANY_HZ and rate_hz % 10):
+        held = f"FLAC holds up to {_ANY_HZ:,}, and multiples of 10 up to {_TENS_HZ:,}"
+        raise MediaError(Reason.DECODE_ERROR, f"{rate_hz:,} samples per second; {held}")
     low, high = float(wave.min()), float(wave.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise MediaError(Reason.DECODE_ERROR, "samples that are not finite numbers")

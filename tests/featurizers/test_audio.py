@@ -1,7 +1,11 @@
 """Audio windows: where they lie, the samples of librosa, FLAC that keeps them, and reasons for all that is none."""
 
 import io
+import os
 import struct
+import subprocess
+import sys
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -344,7 +348,7 @@ def test_a_flac_with_bytes_enough_for_its_claim_is_believed(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("first_s", [4, 8])
 def test_chained_ogg_of_unknown_length_is_read_beyond_its_first_stream(tmp_path: Path, first_s: float) -> None:
-    """libsndfile decodes the first stream only, and says that it lasts 2^63 - 1 samples (of some lengths)."""
+    """By libsndfile only the first stream decodes, and is said to last 2^63 - 1 samples (of some lengths)."""
     streams = [write(tmp_path / f"{n}.ogg", stereo(s, 44_100), 44_100, "VORBIS") for n, s in enumerate((first_s, 8))]
     path = tmp_path / "chained.ogg"
     path.write_bytes(b"".join(stream.read_bytes() for stream in streams))
@@ -354,6 +358,57 @@ def test_chained_ogg_of_unknown_length_is_read_beyond_its_first_stream(tmp_path:
     window = decode_window(path, start_s=1, length_s=3)  # lies in the first stream
     assert (window.duration_s, window.source_duration_s) == (3, None)
     assert np.array_equal(window.wave, librosas(path, window))
+
+
+def without_xing(data: bytes) -> bytes:
+    """An MP3 file without its first frame, which says how long it is."""
+    return data[data.index(data[:2], max(data.find(b"Xing"), data.find(b"Info"))) :]
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("a.mp3", None), ("a.flac", None), ("a.ogg", "VORBIS"), ("a.webm", "")])
+@pytest.mark.parametrize("behind", [b"", b"\x07" * 5_000])
+def test_a_file_whose_rest_is_zeros_ends_where_they_begin(
+    tmp_path: Path, name: str, subtype: str | None, behind: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libmpg123 goes through zeros at 1 MB/s, and says so for every kilobyte: 3 GB would take an hour."""
+    path, wave = tmp_path / name, stereo(8, 48_000)
+    whole = encode(path, wave, 48_000, "libopus") if subtype == "" else write(path, wave, 48_000, subtype)
+    cut = (without_xing if name == "a.mp3" else bytes)(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    path.write_bytes(cut + bytes(1 << 16))  # so much may be the rest of a frame
+    expected = decode_window(path)
+    with path.open("r+b") as file:  # sparse
+        file.truncate(3_000_000_000)
+        file.seek(0, io.SEEK_END)
+        file.write(behind)
+    capfd.readouterr()
+    begun = time.process_time()
+    window = decode_window(path)
+    assert time.process_time() - begun < 3
+    assert len(capfd.readouterr().err) < 30_000
+    assert window.duration_s == expected.duration_s
+    assert np.array_equal(window.wave, expected.wave)
+
+
+def test_the_last_frames_of_digital_silence_are_no_hole(tmp_path: Path) -> None:
+    """A frame of constant bit rate that holds nothing is a header and a kilobyte of zeros."""
+    wave = np.concatenate([noise(2), np.zeros(2 * RATE_HZ, np.float32)])
+    path = write(tmp_path / "a.mp3", wave)
+    path.write_bytes(path.read_bytes() + bytes(2_000))
+    window = decode_window(path)
+    assert np.array_equal(window.wave, librosas(path, window))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux")
+def test_workers_do_not_pass_on_what_decoders_say(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp3", stereo(8, 48_000), 48_000)
+    path.write_bytes(without_xing(path.read_bytes()) + b"\x55" * 200_000)
+    run = "import sys\nfrom multiprocessing import get_context\nfrom featurizers.audio import decode_window\n"
+    run += "if __name__ == '__main__':\n    with get_context('spawn').Pool(1) as pool:\n"
+    run += "        print(pool.apply(decode_window, (sys.argv[1],)).source_format)\n"
+    (tmp_path / "run.py").write_text(run)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run([sys.executable, tmp_path / "run.py", path], capture_output=True, text=True, env=env)
+    assert (done.stdout, done.stderr) == ("mp3\n", "")
 
 
 @pytest.mark.parametrize("offset", [22, 24, 28, 32, 34])
@@ -517,6 +572,11 @@ def test_native_windows_keep_rate_and_channels() -> None:
 def test_what_flac_cannot_hold_is_a_reason() -> None:
     with pytest.raises(MediaError, match="9 channels"):
         encode_flac(np.zeros((100, 9), np.float32), RATE_HZ)
+    for rate_hz in (65_537, 705_605, 705_600, 655_360):
+        with pytest.raises(MediaError, match=f"{rate_hz:,} samples per second; FLAC holds up to 65,535"):
+            encode_flac(np.zeros((100, 2), np.float32), rate_hz)
+    for rate_hz in (65_535, 65_540, 352_800, 655_350):
+        assert decode_flac(encode_flac(np.zeros((100, 2), np.float32), rate_hz))[1] == rate_hz
     with pytest.raises(MediaError, match="not finite"):
         encode_flac(np.array([0, np.nan], np.float32), RATE_HZ)
 
