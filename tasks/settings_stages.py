@@ -151,7 +151,8 @@ class ValidationSettings(Strict):
 
     def severity(self, table: str, check: Check) -> Severity:
         """Whether a failure blocks, warns, or is not looked for."""
-        return _of(self.checks, table, check.name) or self.default or check.severity
+        own = "off" if check.severity == "off" else self.default or check.severity
+        return _of(self.checks, table, check.name) or own
 
     def threshold(self, table: str, check: Check) -> float:
         """What the check's number is held against."""

@@ -21,13 +21,15 @@ from tests.tasks.plant import plant, spoil
 from tests.tasks.shelf import Shelf
 
 FILMS = 20
+ZERO_NORM = {"features/tabular.zero_norm": "block"}  # off by itself: in z-scores zero is a number
+GIVEN: dict[str, Any] = {"featurizers": {"tabular": {"numeric": ["year"]}}, "validation": {"checks": ZERO_NORM}}
 GERMAN = "Die Geschichte einer Frau, die mit ihrem Mann und dem Kind nach Berlin zieht und dort ein neues Leben sucht."
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with twenty films, their ratings, overviews, numbers and pictures, released as v1."""
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"), "movielens", "tmdb", featurizers={"tabular": {"numeric": ["year"]}})
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"), "movielens", "tmdb", **GIVEN)
     shelf.movielens(
         [(n, f"Film {n} ({1950 + n * n % 61})", "Crime|Drama" if n % 2 else "Drama") for n in range(FILMS)],
         links=[(n, "", n + 1) for n in range(FILMS)],
@@ -45,7 +47,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shelf(released: Path, tmp_path: Path) -> Shelf:
     """A copy of it that a test may change."""
     shutil.copytree(released, tmp_path / "shelf")
-    return Shelf(tmp_path / "shelf", "movielens", "tmdb", featurizers={"tabular": {"numeric": ["year"]}})
+    return Shelf(tmp_path / "shelf", "movielens", "tmdb", **GIVEN)
 
 
 def picture(item: str) -> dict[str, Any]:
@@ -217,8 +219,22 @@ def test_a_warning_is_recorded_and_lets_the_release_pass(shelf: Shelf) -> None:
 
 def test_a_threshold_of_the_catalogue_counts(shelf: Shelf) -> None:
     DEFECTS["features/tabular.zero_norm"](shelf.store)
-    shelf.changes["validation"] = {"thresholds": {"features/tabular.zero_norm": 0.1}}
+    shelf.changes["validation"] = {"checks": ZERO_NORM, "thresholds": {"features/tabular.zero_norm": 0.01}}
+    with pytest.raises(ReleaseBlocked):
+        shelf.build()
+    shelf.changes["validation"] = {"checks": ZERO_NORM, "thresholds": {"features/tabular.zero_norm": 0.1}}
     assert shelf.build().release_id == "v2"
+
+
+def test_films_of_one_year_are_no_defect(tmp_path: Path) -> None:
+    """Their z-scores are 0, whatever `default` says of the other checks."""
+    shelf = Shelf(tmp_path, "movielens", featurizers={"tabular": {"numeric": ["year"], "genres": False}})
+    shelf.movielens([(1, "A (1995)", ""), (2, "B (1995)", ""), (3, "C (1995)", "")])
+    shelf.changes["validation"] = {"default": "block", "checks": {"features.varied": "off"}}
+    assert shelf.build().release_id == "v1"
+    assert shelf.sql("select distinct value from features_tabular") == [[0.0]]
+    shelf.movielens([(1, "A (1995)", ""), (2, "B (1995)", ""), (3, "C (1995)", ""), (4, "D (1996)", "")])
+    assert shelf.build().release_id == "v2"  # the fit is frozen: three vectors of zeros, and one of 1
 
 
 def test_what_is_off_is_not_looked_for(shelf: Shelf) -> None:
