@@ -137,6 +137,12 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def _some(names: list[str], most: int = 2) -> str:
+    """The first of the names, and how many more there are: twenty stages do not fit a column."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -260,7 +266,7 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
         _print_json({"stages": rows})
         return
     names = ("stage", "up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate")
-    shown = [{n.replace("_", " "): row[n] for n in names} | {"after": ", ".join(row["follows"])} for row in rows]
+    shown = [{n.replace("_", " "): row[n] for n in names} | {"after": _some(row["follows"])} for row in rows]
     _print_table(f"{chosen.catalogue}: {store.url}", shown)
 
 
