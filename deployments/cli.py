@@ -151,6 +151,19 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _write(who: str, path: Path, content: bytes, mode: str = "wb") -> None:
+    """Write a file that the command line names; what keeps it from being written is the argument's fault."""
+    try:
+        with path.open(mode) as file:
+            file.write(content)
+    except FileExistsError as exc:
+        raise ValueError(f"{path} exists; choose another name or remove it") from exc
+    except OSError as exc:
+        raise ValueError(
+            f"{who} {path}: cannot be written ({exc.strerror}); name a file in a folder that is there"
+        ) from exc
+
+
 # --- building
 
 
@@ -569,7 +582,7 @@ def report(
     found = find_report(store, release_id)
     place = found.place
     if to is not None:
-        to.write_bytes(report_page(store, found))
+        _write("report --to", to, report_page(store, found))
         place = str(to)
     if not found.published:
         typer.secho(f"note: {found.release_id} was not published", fg="yellow", err=True)
@@ -634,9 +647,7 @@ def init(
     given = {"movielens": movielens, "tmdb_files": tmdb, "spotify_tracks": spotify, "mpd": mpd, "lastfm_1k": lastfm}
     given |= {"music_folder": music, "image_folder": images}
     text = catalogue_text(path, {name: folder for name, folder in given.items() if folder})
-    if path.exists():
-        raise ValueError(f"{path} exists; choose another name or remove it")
-    path.write_text(text, encoding="utf-8")
+    _write("init", path, text.encode(), mode="xb")
     typer.echo(f"wrote {path}; next: {_me()} plan {shlex.quote(str(path))}")
 
 

@@ -51,17 +51,34 @@ class Store:
 
         Raises:
             StoreTooNew: The store was written by a newer mediateca.
+            StoreError: The store's description is damaged.
         """
-        description, _ = self.objects.read_json(_DESCRIPTION)
+        description = self._description()
         if description is None:
             return []
-        found = int(description["schema_version"])
+        found = description["schema_version"]
         if found > SCHEMA_VERSION:
             raise StoreTooNew(
                 f"store {self.url}: written with schema {found}, this mediateca knows {SCHEMA_VERSION}; "
                 "upgrade mediateca, or name another store"
             )
         return list(description["tables"])
+
+    def _description(self) -> dict[str, Any] | None:
+        try:
+            found: Any = self.objects.read_json(_DESCRIPTION)[0]
+        except ValueError:
+            found = {}
+        if found is None or (
+            isinstance(found, dict)
+            and isinstance(found.get("schema_version"), int)
+            and isinstance(found.get("tables"), list)
+        ):
+            return found
+        raise StoreError(
+            f"store {self.url}: its {_DESCRIPTION} is damaged. Put it back from a copy; or delete that file alone and "
+            "build the same catalogue again, which writes it anew and keeps the tables beside it"
+        )
 
     def create(self, names: Iterable[str] = (), *, owner: str | None = None) -> None:
         """Create what is missing of the standard tables and `names`; for the driver, as two creators collide.
@@ -74,7 +91,7 @@ class Store:
             StoreError: The store is another catalogue's, whose items this one would remove.
         """
         there = self.tables()
-        described, _ = self.objects.read_json(_DESCRIPTION)
+        described: dict[str, Any] | None = self._description()
         had = (described or {}).get("catalogue")
         if owner and had and had != owner:
             raise StoreError(

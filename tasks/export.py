@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from storage.errors import StoreFull, StoreReadOnly, is_full
+from storage.errors import StoreFull, is_full
 from storage.lazy import pa
 from storage.media import MediaFiles
 from storage.releases import Release
@@ -76,7 +76,6 @@ def export_release(
     Raises:
         ValueError: The folder is not empty, another export is writing it, or a number does not fit float16.
         StoreFull: No space left; nothing is left behind.
-        StoreReadOnly: No permission to write there.
     """
     with _building(folder.absolute()) as building:
         made = _Export(store, release, building, float16=float16, progress=progress)
@@ -214,8 +213,10 @@ def _lock(folder: Path, building: Path) -> Generator[None]:
 
     try:
         building.mkdir(parents=True, exist_ok=True)
-    except PermissionError as exc:
-        raise StoreReadOnly(f"export to {folder}: no permission to write there; name another folder") from exc
+    except OSError as exc:
+        if is_full(exc):
+            raise  # `_told` says it
+        raise ValueError(f"export to {folder}: no folder can be made there ({exc.strerror}); name another one") from exc
     lock = FileLock(building / _LOCK)
     try:
         lock.acquire(timeout=0)

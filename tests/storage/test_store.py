@@ -215,3 +215,20 @@ def test_a_release_is_current_also_when_the_clock_was_set_back(store: Store, mon
     monkeypatch.undo()
     second = publish(store, versions_of(store), partial=False, **FACTS)
     assert current_release(store) == second
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"schema_version": 1}', '{"schema_version": "x", "tables": []}']
+)
+def test_damaged_description_says_what_to_do_and_that_helps(tmp_path: Path, content: str) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.create()
+    publish(store, {}, partial=False, **FACTS)
+    description = tmp_path / "store" / "store.json"
+    description.write_text(content)
+    for damaged in (store.tables, store.create):
+        with pytest.raises(StoreError, match=r"store.json is damaged. Put it back .* keeps the tables"):
+            damaged()
+    description.unlink()
+    store.create()
+    assert find_release(store).release_id == "v1"
