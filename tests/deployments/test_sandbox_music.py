@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from connectors import lastfm, spotify
 from connectors.base import Page, Request, Wanted
 from connectors.drift import drift_of
-from connectors.errors import TransientError
+from connectors.errors import NotFound, TransientError
 from connectors.lastfm_answers import track_path
 from deployments.sandbox.faults import Faults, ServiceFaults
 from deployments.sandbox.serve import endpoints, serve
@@ -36,7 +37,7 @@ def lastfm_of(sandbox: Sandbox, **policy: Any) -> Any:
 def spotify_of(sandbox: Sandbox, **settings: Any) -> Any:
     where = endpoints(sandbox)
     places = {"endpoint": where["SANDBOX_SPOTIFY_API"], "token_url": where["SANDBOX_SPOTIFY_TOKEN"]}
-    limits = {"requests_per_second": None, "backoff_s": 0.0}
+    limits = {"requests_per_second": None, "backoff_s": 0.0, "hosts": ("127.0.0.1",)}
     return spotify.connect(client_id="sandbox", client_secret="sandbox", policy=limits, **places, **settings)
 
 
@@ -191,3 +192,14 @@ def test_with_faults_the_same_tracks_are_read(small_world: Path) -> None:
         pages, starts = to_the_end(spotify_of(sandbox), "track", ids)
     assert starts > 1
     assert [record.source_id for page in pages for record in page.records] == ids
+
+
+def test_covers_are_fetched_at_300_pixels(running: Sandbox, small_world: Path, tmp_path: Path) -> None:
+    connector = spotify_of(running)
+    (id_, *_) = read_table(small_world, "truth_tracks", TrackTruth)[0].spotify
+    track = connector.lookup(Request(entity="track", key=id_)).payload
+    assert [image["width"] for image in track["album"]["images"] if image["url"] == spotify.cover_of(track)] == [300]
+    with Image.open(connector.fetch_picture(track, tmp_path)) as picture:
+        assert picture.size == (300, 300)
+    with pytest.raises(NotFound, match="no cover"):
+        connector.fetch_picture({"album": {"images": []}}, tmp_path)
