@@ -237,4 +237,5 @@ class Policy:
             raise error
         # Some say `Retry-After: 0` with every refusal: our own pause is the least.
         pause_s = self.settings.backoff_s * 2**attempt * random.uniform(0.5, 1.5)
-        time.sleep(max(0.0, pause_s - (wait_s or 0.0)))
+        if wait_s is None or wait_s < pause_s:
+            time.sleep(pause_s)

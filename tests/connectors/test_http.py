@@ -188,6 +188,14 @@ def test_a_short_retry_after_is_waited_for(web: Web, policy: Make) -> None:
     assert 0.3 <= time.monotonic() - began < 2
 
 
+def test_a_retry_after_of_nothing_is_no_leave_to_hammer(web: Web, policy: Make) -> None:
+    url = web.says("/thing", reply(status=429, retry_after="0"))
+    began = time.monotonic()
+    with pytest.raises(QuotaExceeded):
+        policy(backoff_s=0.1, retries=2).get_json(url)
+    assert time.monotonic() - began >= 0.15  # (0.1 + 0.2) give or take a half
+
+
 def test_a_retry_after_can_be_a_date(web: Web, policy: Make) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     began = time.monotonic()
