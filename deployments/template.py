@@ -13,6 +13,10 @@ _NUMERIC = {
     "mpd": ("duration_ms",),
     "music_folder": ("year", "duration_ms"),
 }
+_OF_MEDIA = {
+    "music_folder": ("  mel: {} # spectrograms", "  audio_descriptors: {} # tempo, loudness, key, timbre"),
+    "image_folder": ("  image_descriptors: {} # colours, light, shape",),
+}
 _NAMES = {"music_folder": "music", "image_folder": "images"}
 # What somebody with a folder of their own may want to change, beside what stands there.
 _MORE = {
@@ -65,6 +69,8 @@ def catalogue_text(path: Path, sources: dict[str, Path]) -> str:
 def _featurizers(sources: dict[str, Path]) -> list[str]:
     numeric = list(dict.fromkeys(n for connector in sources for n in _NUMERIC.get(connector, ())))
     lines = ["featurizers:", "  minilm: {} # vectors of what is known of an item in words"]
+    for connector, features in _OF_MEDIA.items():
+        lines += features if connector in sources else ()
     return lines + (["  tabular: # numbers and genres", f"    numeric: [{', '.join(numeric)}]"] if numeric else [])
 
 

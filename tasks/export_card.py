@@ -111,6 +111,7 @@ def _front(facts: Mapping[str, Any], title: str) -> str:
             {"config_name": c["config"], "data_files": f"{c['folder']}/*.parquet"}
             | ({"default": True} if c["config"] == "items" else {})
             for c in configs
+            if c["rows"]  # `datasets` has no split without rows
         ],
     }
     return yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
