@@ -96,6 +96,12 @@ def settings_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
             said["timeout_s"] = max(0.5, sandbox.faults.timeout_s * 2 / 3)
         return said
 
+    youtube = {
+        "endpoint": f"{root}/youtube/",
+        "extractors": [f"{_EXTRACTORS}:{name}" for name in ("SandboxYoutubeSearchIE", "SandboxYoutubeIE")],
+        "pause_s": 0.0,
+        "policy": policy("youtube"),
+    }
     return {
         "lastfm": {
             "endpoint": f"{sandbox.secure_url}/lastfm/2.0/",
@@ -117,12 +123,8 @@ def settings_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
             "policy": policy("genius"),
         },
         "tmdb": {"api_root": f"{root}/tmdb/3/", "api_key": KEY, "policy": policy("tmdb")},
-        "youtube": {
-            "endpoint": f"{root}/youtube/",
-            "extractors": [f"{_EXTRACTORS}:{name}" for name in ("SandboxYoutubeSearchIE", "SandboxYoutubeIE")],
-            "pause_s": 0.0,
-            "policy": policy("youtube"),
-        },
+        "trailers": youtube,
+        "youtube": youtube,
     }
 
 

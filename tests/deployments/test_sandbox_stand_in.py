@@ -17,7 +17,7 @@ from PIL import Image
 
 from connectors.base import LiveConnector, Request, Wanted
 from connectors.errors import ConnectorError
-from connectors.registry import connect
+from connectors.registry import LIVE, connect
 from connectors.spotify import cover_of
 from deployments.sandbox.faults import Faults, ServiceFaults
 from deployments.sandbox.serve import serve, settings_of
@@ -135,4 +135,5 @@ def test_clients_keep_the_quota_and_the_day_that_the_faults_say_and_give_up_befo
         "day_s": 60,
         "timeout_s": 2.0,
     }
+    assert said.keys() == LIVE.keys()
     assert said["spotify"]["policy"] == {"requests_per_second": None, "hosts": ["127.0.0.1"]}
