@@ -257,8 +257,12 @@ class Lastfm:
         network = _network_type()(api_key=self.settings.api_key.get_secret_value())
         server = urlsplit(self.settings.endpoint)
         network.ws_server = (server.netloc, server.path)
-        # "https://" as a key of mounts: everything goes through our transport, with no proxy in between.
-        network.proxy = {"https://": self.policy.transport()}
+        # "https://" as a key of mounts: everything goes through our transport, with no proxy in between. Where NO_PROXY
+        # names the host (Prefect's server has 127.0.0.1 there), httpx2 mounts its own for it, and would pass ours by
+        # (seen 2026-11): the host's own keys, in all spellings of NO_PROXY, stand before that.
+        host, transport = server.hostname, self.policy.transport()
+        keys = ("https://", f"https://{server.netloc}", f"all://{host}", f"all://*{host}")
+        network.proxy = dict.fromkeys(keys, transport)
         self._pylast = network
         return network
 

@@ -1,6 +1,7 @@
 """Last.fm's answers through pylast; cassettes have shapes as recorded and invented values."""
 
 import logging
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -447,3 +448,13 @@ def test_settings_come_from_the_environment(monkeypatch):
 def test_pylast_speaks_tls_only():
     with pytest.raises(ValueError, match="endpoint"):
         LastfmSettings(endpoint="http://127.0.0.1:9/2.0/")
+
+
+@pytest.mark.parametrize("said", ["ws.audioscrobbler.com", ".audioscrobbler.com", "audioscrobbler.com", "*", ""])
+def test_no_proxy_leads_no_request_past_the_policy(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("NO_PROXY", said)
+    with closing(connect(api_key="x")) as lastfm:
+        network = lastfm._network()
+        with httpx2.Client(mounts=network.proxy) as client:
+            chosen = client._transport_for_url(httpx2.URL("https://ws.audioscrobbler.com/2.0/"))
+    assert type(chosen).__name__ == "PolicyTransport"
