@@ -127,6 +127,18 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def _cpu() -> float:
+    """Seconds of CPU of this process and its children so far."""
+    ticks = 0
+    for pid in (os.getpid(), *_children()):
+        try:
+            after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(after_name[11]) + int(after_name[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Peak:
     """Greatest memory of this process and its children while it is watched."""
 
@@ -149,16 +161,17 @@ def measure(path: Path, rows: int, tracks: int, processes: int) -> dict[str, Any
     """One point of the growth curve."""
     said, truth = lastfm_rows(path, rows)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool, Peak() as peak:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), _cpu()
         links = link_tables(said, batches(path, tracks), source="spotify", pool=pool, jobs=2 * processes)
         accepted = {row: found.best for row, found in links.decisions() if found.state == "accept"}
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, _cpu() - worked
     there = {row: track for row, track in truth.items() if int(track[1:]) < tracks}
     right = sum(accepted.get(row) == track for row, track in there.items())
     return {
         "rows": said.num_rows,
         "tracks": tracks,
         "seconds": round(seconds, 1),
+        "cpu_s": round(worked, 1),
         "pairs": links.pairs,
         "peak_mb": peak.bytes >> 20,
         "accepted": len(accepted),

@@ -27,7 +27,8 @@ from connectors.scoring import coefficients, decide, score
 
 SOURCES = ("youtube", "spotify")
 GATES = {"precision": 0.99, "recall": 0.95, "calibration_error": 0.03}
-WINDOW_S = 10  # of the baseline; the best of 3, 5, 10 and 20 s on a fitting world
+# Of the baseline: the best of 3, 5, 10, 20 s and of 80, 90, 95 on 1,000 tracks of a fitting world (seed 41).
+WINDOW_S = 3
 BASELINE_RATIO = 90.0
 
 

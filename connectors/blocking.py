@@ -22,6 +22,7 @@ from connectors.versions import words
 TITLE_START, ARTIST_START = 5, 3  # letters of the looser half of a key
 LARGEST_BLOCK = 20  # candidates a row is compared with per batch; those with the likest title and duration stay
 PAIRS_PER_JOB = 20_000
+_OTHER_LETTER = r"[^\x00-\x7f–—’‘´…“”]"  # what is left then is read letter by letter in Python
 _SEPARATORS = r"\s(?:&|and|x|vs\.?|feat\.?|ft\.?|featuring|with)\s|[,;/+]"
 
 
@@ -75,12 +76,14 @@ def link_tables(
 
 def _keys(table: pl.DataFrame) -> pl.DataFrame:
     """Two keys per row: columns `id`, `key`, `title_key`."""
-    first = pl.col("artists").list.first().fill_null("")
-    frame = table.select("id", title=_plain(_bare(pl.col("title").fill_null(""))), artist=_plain(_first(first)))
+    first = _unaccented(pl.col("artists").list.first().fill_null(""))
+    frame = table.select(
+        "id", title=_plain(_bare(_unaccented(pl.col("title").fill_null("")))), artist=_plain(_first(first))
+    )
     # A name that is all brackets, or in another script, is read as the scorer reads it.
     rest = table.select("id", "title", "artists").filter(
-        pl.col("title").fill_null("").str.contains(r"[^\x00-\x7f]")
-        | first.str.contains(r"[^\x00-\x7f]")
+        _unaccented(pl.col("title").fill_null("")).str.contains(_OTHER_LETTER)
+        | first.str.contains(_OTHER_LETTER)
         | (frame["title"] == "")
     )
     if rest.height:
@@ -102,6 +105,10 @@ def _keys(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _unaccented(text: pl.Expr) -> pl.Expr:
+    return text.str.normalize("NFKD").str.replace_all(r"\p{M}", "")
+
+
 def _bare(title: pl.Expr) -> pl.Expr:
     """Without brackets, what stands after a dash, and guests; a bracket that the name begins with is part of it."""
     title = title.str.replace(r"^\s*[(\[]([^)\]]*)[)\]]", "$1 ")
@@ -114,8 +121,7 @@ def _first(artist: pl.Expr) -> pl.Expr:
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
-    text = text.str.to_lowercase().str.replace_all("&", "and").str.replace_all(r"[^a-z0-9]", "")
-    return text
+    return text.str.to_lowercase().str.replace_all("&", "and").str.replace_all(r"[^a-z0-9]", "")
 
 
 def _read(title: str, artist: str) -> tuple[str, str]:

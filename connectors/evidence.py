@@ -20,12 +20,15 @@ from connectors.titles import (
     joined,
     likeness,
     names,
+    owned_version,
     pieces,
     read_name,
     window,
 )
 from connectors.versions import EDITION, NOTE, marks, words
 
+# Raise it with every change of what the features say; the coefficients name the one they were fitted to.
+EVIDENCE = 1
 # Version kinds as the model sees them: karaoke is a cover; the others stand for themselves.
 _GROUPS = {"cover": "cover", "karaoke": "cover"} | {
     kind: kind
@@ -107,8 +110,10 @@ def evidence(item: Sought, candidate: Candidate) -> dict[str, float]:
     rest = _rest(candidate.title)
     found = _title(item, rest)
     found |= _artists(item, candidate, rest)
-    found |= _versions(item, candidate, rest)
-    found |= _leftover(item, rest)
+    told = _versions(item, candidate, rest) | _leftover(item, rest)
+    if words(candidate.title) == words(item.wanted.title):  # word for word: nothing is left over, whatever it means
+        told = {"live_album": told["live_album"], "same_version": told.get("same_version", 0.0)}
+    found |= told
     found |= _facts(item.wanted, candidate)
     found["agree"] = found.get("title", 0.0) ** 4 * found.get("artist", 0.0) * found.get("near", 0.0)
     return {name: value for name, value in found.items() if value}
@@ -197,7 +202,7 @@ def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float
         in_guests = max(in_guests, float(any(_within(way, guest) for way in ways for guest in rest.guests)))
         seen.append(max(x if x >= 0.75 else 0.0 for x in (in_list, in_title, in_guests)))
         titled_main = in_title if place == 0 else titled_main
-    if not item.artists:
+    if not item.artists or candidate.kind == "movie":  # a search for films names no director
         return {"artist_unasked": 1.0}
     main = [joined(way) for way in item.artists[0]]
     listing = max((likeness(name, one) for one in main for name in said), default=0.0)
@@ -212,6 +217,7 @@ def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float
         "artist_unseen": float(max(seen) < 0.75),
         "artists_share": sum(seen) / len(seen),
         "artists_extra": len(foreign) / len(listed) if song and listed else 0.0,
+        "foreign_first": float(song and bool(foreign) and foreign[0] == listed[0] and max(seen) >= 0.75),
         "topic": float(bool(candidate.channel) and channel != candidate.channel),
     }
 
@@ -236,6 +242,10 @@ def _channel_names(channel: str) -> list[str]:
 def _versions(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float]:
     """Version words of one side only; lexicon words are taken out of the rest."""
     kinds, which = set[str](), set[str]()
+    if (at := owned_version(rest.tokens, _own_words(item))) is not None and rest.free[at + 1]:
+        kinds.add("rerecorded")
+        which.add(rest.tokens[at])
+        rest.take(at, at + 2)
     run: list[int] = []
     for k in range(len(rest.tokens) + 1):
         if k < len(rest.tokens) and rest.free[k] and (not run or rest.piece[k] == rest.piece[run[0]]):
@@ -286,6 +296,10 @@ def _read_run(rest: _Rest, run: list[int], kinds: set[str], which: set[str]) -> 
     for start, end, kind in found:
         kinds.add(kind)
         rest.take(run[start], run[start] + end - start)
+    if any(kind == EDITION for _, _, kind in found) and rest.piece[run[0]] != rest.name_piece:
+        # "2009 Digital Remaster", "Digital Single": a word or two beside an edition belong to it.
+        if sum(rest.free[k] and not is_year(rest.tokens[k]) for k in run) <= 2:
+            rest.take(run[0], run[0] + len(run))
     if any(kind not in (EDITION, NOTE) for _, _, kind in found):
         which |= details([rest.tokens[k] for k in run])
         # "Loud Luxury Remix", "Live at Wembley": the words beside a version word belong to it.
@@ -316,7 +330,7 @@ def _leftover(item: Sought, rest: _Rest) -> dict[str, float]:
     size = max(len(joined(item.name.ways[0])), 1)
     found = {name: count / (count + size) for name, count in letters.items()}
     if found["title_extra"]:
-        found["title_extra"] = max(found["title_extra"], 0.3)  # one short word makes another song
+        found["title_extra"] = max(found["title_extra"], 0.5)  # one short word makes another song
     return found | {"lead_extra": float(_other_leads(rest, latin))}
 
 

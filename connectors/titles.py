@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import unescape
 
 from rapidfuzz import fuzz
 
@@ -20,6 +21,8 @@ _ORIGIN = re.compile(
     r"|[(\[]\s*(?:prod|produced|dir|directed|shot|video)(?:\.|\s+by)\s[^)\]]*[)\]]",
     re.IGNORECASE,
 )
+_TRACK_NUMBER = re.compile(r"^\s*(?:0\d|\d{1,2}[.)])\s*[-–.]?\s+(?=\S)")
+_NOBODY = frozenset({"", "variousartists", "various", "va", "unknownartist", "unknown"})
 _YEAR = re.compile(r"(?:19|20)\d\d$|^\d\ds$")
 _SMALL = frozenset(
     "the a an and of in on by from with de la le el di da at to for my version remix x y e et und".split()
@@ -55,10 +58,11 @@ class Name:
     guests: tuple[str, ...]  # names
 
 
-@lru_cache(1 << 16)
+@lru_cache(1 << 14)
 def pieces(title: str) -> tuple[Piece, ...]:
     """The stretches of a title in order; empty ones are left out."""
     found: list[Piece] = []
+    title = _TRACK_NUMBER.sub("", unescape(title) if "&" in title else title)
     at, title = 0, _ORIGIN.sub(" ", title) if _ORIGIN.sub("", title).strip() else title
     for bracket in _BRACKETED.finditer(title):
         found.extend(_stretches(title[at : bracket.start()], bracketed=False))
@@ -101,30 +105,37 @@ def is_latin(text: str) -> bool:
 
 
 def names(artist: str) -> tuple[tuple[str, ...], ...]:
-    """The artist in the words of `words`, whole, then each of several: "A & B" is also A and B.
+    """The artist in the words of `words`, whole, then each of several: "A & B" is also A and B; nothing for nobody.
 
     >>> names("Simon & Garfunkel")
     (('simon', 'and', 'garfunkel'), ('simon',), ('garfunkel',))
     """
+    artist = unescape(artist) if "&" in artist else artist
     whole = words(artist)
+    if joined(whole) in _NOBODY:
+        return ()
     parts = [words(part) for part in _NAMES.split(artist)]
-    return (whole, *(part for part in parts if part and part != whole)) if whole else ()
+    return (whole, *(part for part in parts if part and part != whole))
 
 
 @lru_cache(1 << 14)
 def read_name(title: str, artists: tuple[str, ...]) -> Name:
     """An item's title, read; `artists` are left out where the title begins with them ("Artist - Title")."""
+    own = {word for artist in artists for word in words(artist)}
     versions, which, guests = set[str](), set[str](), list[str]()
     kept: list[Piece] = []
     for place, piece in enumerate(pieces(title)):
         if piece.guests:
             guests.append(" ".join(piece.guests))
-        if place and (found := marks(piece.tokens)) and _is_mark(piece, found):
+        if place and (at := owned_version(piece.tokens, own)) is not None:
+            versions.add("rerecorded")
+            which |= set(piece.tokens[at : at + 1])
+        elif place and (found := marks(piece.tokens)) and _is_mark(piece, found):
             kinds = {kind for _, _, kind in found}
             versions |= kinds - {EDITION, NOTE}
             if kinds - {EDITION, NOTE}:
                 which |= details(piece.tokens)
-        elif piece.tokens:
+        elif piece.tokens and not (place and all(map(is_year, piece.tokens))):  # "Live / 2013"
             kept.append(piece)
     sung_by = {joined(words(artist)) for artist in artists}
     if len(kept) > 1 and joined(kept[0].tokens) in sung_by:
@@ -134,6 +145,14 @@ def read_name(title: str, artists: tuple[str, ...]) -> Name:
     ways = [whole, bare, *(piece.tokens for piece in kept if len(joined(piece.tokens)) > 3)]
     ways = list(dict.fromkeys(way for way in ways if way)) or [(title.strip().casefold(),)]  # "!!!", "÷"
     return Name(tuple(ways[:4]), frozenset(versions), frozenset(which), tuple(guests))
+
+
+def owned_version(tokens: Sequence[str], own: set[str]) -> int | None:
+    """Where "Nimbo's Version" stands, if Nimbo is one of the artists: they recorded it anew."""
+    for at in range(len(tokens) - 1):
+        if tokens[at + 1] == "version" and tokens[at].endswith("s") and {tokens[at], tokens[at][:-1]} & own:
+            return at
+    return None
 
 
 def _is_mark(piece: Piece, found: list[tuple[int, int, str]]) -> bool:
@@ -154,7 +173,7 @@ def joined(tokens: Sequence[str]) -> str:
     return "".join(word for word in tokens if word not in ("the", "and")) or "".join(tokens)
 
 
-@lru_cache(1 << 17)
+@lru_cache(1 << 15)
 def likeness(one: str, other: str) -> float:
     """Of two joined names, 0 to 1; below 0.6 it is 0."""
     return 1.0 if one == other else fuzz.ratio(one, other, score_cutoff=60.0) / 100.0

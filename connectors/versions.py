@@ -26,7 +26,7 @@ _PHRASES: dict[str, str] = {
         performed live|on stage|soundcheck|super bowl|halftime show|world tour|tour|festival|colors show|
         a colors show|vevo lift|vevo dscvr|audiotree|boiler room|концерт|живой звук|вживую|на концерте|ライブ|ライヴ|
         생방송|라이브|콘서트|无线|现场|現場|演唱会|演唱會|konser|canli|canlı performans|na zywo|na żywo|
-        first take|music bank|inkigayo|m countdown|it's live|killing voice""",
+        first take|the first take|home take|the home take|music bank|inkigayo|m countdown|it's live|killing voice""",
     "cover": """cover|covers|covered by|coverd by|cover by|cover version|tribute|tribute to|in the style of|
         originally performed by|originally performed|made famous by|as made famous by|made popular by|lullaby|
         lullaby rendition|music box|8 bit|8bit|bardcore|medieval|string quartet|piano tribute|drum cover|bass cover|
@@ -36,7 +36,9 @@ _PHRASES: dict[str, str] = {
         歌ってみた|弾いてみた|叩いてみた|翻唱|kapak|coveri|meets metal|metal version|jazz version|bossa nova version|
         reggae version|cumbia version|salsa version|bachata version|rock version|punk version|epic version|
         orgel|オルゴール|ピアノ|sung by|lofi|lo fi|lofi version|8-bit version|postmodern jukebox|auditions|
-        audition|workout version|workout mix|kids version|kidz bop|fan made|fanmade|amateur""",
+        audition|workout version|workout mix|kids version|kidz bop|fan made|fanmade|
+        amateur|played on|performed on|on piano|on guitar|on ukulele|kazoo|otamatone|theremin|
+        recorder version|beatbox|by a choir|by an orchestra|marching band""",
     "karaoke": """karaoke|karaoké|karaokê|カラオケ|노래방|караоке|卡拉ok|伴奏|backing track|backing tracks|
         minus one|minusone|минус|минусовка|off vocal|no vocals|without vocals|sing along|singalong|play along|
         with guide vocals|guide vocal|sing king|karafun|instrumental karaoke|playback|karaoke version""",
@@ -54,7 +56,7 @@ _PHRASES: dict[str, str] = {
         screwed|half speed|замедленная|замедлено|lento|low pitch|lower key|anti nightcore|slowed version""",
     "effect": """8d|8d audio|16d|9d audio|bass boosted|bassboosted|pitched|pitch shifted|432hz|432 hz|528hz|
         in another room|from another room|muffled|underwater|distorted|reversed|backwards|loud version|ncs version|
-        empty arena|in a bathroom|in an empty mall|playing in an empty mall|underground|8d music|3d audio|
+        empty arena|but its|playing in|in a bathroom|in an empty mall|underground|8d music|3d audio|
         dolby atmos|spatial audio|binaural""",
     "bulk": """1 hour|one hour|2 hours|3 hours|10 hours|1hour|1 hora|1 час|1 heure|1 stunde|30 minutes|10 min loop|
         1時間|1시간|一小时|一小時|loop|looped|extended loop|on repeat|full album|full ep|album completo|
@@ -133,7 +135,7 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _STYLED = ((re.compile(r"(?<=\w)\$|\$(?=\w)"), "s"), (re.compile(r"(?<=\w)[!¡](?=\w)"), "i"))
 
 
-@lru_cache(1 << 16)
+@lru_cache(1 << 15)
 def words(text: str) -> tuple[str, ...]:
     """The words of a text in plain Latin letters: accents gone, other scripts romanised, a Chinese sign is a word.
 

@@ -41,6 +41,10 @@ def state_of(candidate: Candidate, item: Wanted = ITEM, source: str | None = "yo
         video("Velvet Harbour: Paper Lanterns | HQ"),
         video("velvet harbour - paper lanterns"),
         video("Paper Lanterns", 213, "Velvet Harbour - Topic"),
+        video("01. Velvet Harbour - Paper Lanterns"),
+        video("Velvet Harbour - Paper Lanterns (Prod. by Kolibri) [1080p]", channel="Velvet Harbour"),
+        video("Velvet Harbour - Paper Lanterns (from the album &quot;Night Ferry&quot;)", channel="Velvet Harbour"),
+        song("Paper Lanterns (feat. Bo)", "Velvet Harbour", "Bo"),
     ],
 )
 def test_uploads_of_the_recording_are_accepted(candidate: Candidate, source: str | None) -> None:
@@ -57,6 +61,15 @@ def test_uploads_of_the_recording_are_accepted(candidate: Candidate, source: str
         song("Paper Lanterns (Karaoke Version)", "Sing It Studio"),
         song("Paper Lanterns - Kolibri Remix", "Velvet Harbour", "Kolibri"),
         song("Paper Lanterns (Instrumental)", "Velvet Harbour"),
+        song("Paper Lanterns (Velvet's Version)", "Velvet Harbour"),
+        song("Paper Lanterns", "Kolibri", "Velvet Harbour", seconds=198),
+        song("Free Paper Lanterns", "Velvet Harbour"),
+        song("Paper Lanterns (Spanish Version)", "Velvet Harbour"),
+        song("Paper Lanterns (Acapella)", "Velvet Harbour"),
+        video("Velvet Harbour - Paper Lanterns / THE HOME TAKE", 240, "Velvet Harbour"),
+        video("Kolibri - Paper Lanterns (Velvet Harbour)", 214, "Kolibri"),
+        video("Velvet Harbour - Paper Lanterns (8D Audio)"),
+        video("Velvet Harbour - Paper Lanterns ft. Bo 1 Hour", 3600),
         song("Paper Lanterns (Sped Up)", "Velvet Harbour"),
         song("Paper Ships", "Velvet Harbour", album="Night Ferry"),
         song("Paper Lanterns, Pt. 2", "Velvet Harbour"),
@@ -131,6 +144,30 @@ def test_an_equal_isrc_outweighs_a_longer_intro_and_another_album() -> None:
     without, having = (score(item, [replace(other, isrc=isrc)], "spotify")[0] for isrc in (None, "QZAAA1400001"))
     assert having.probability > without.probability
     assert having.evidence["isrc_same"] == 1.0
+
+
+def test_without_a_duration_the_uploads_that_agree_are_right() -> None:
+    item = replace(ITEM, duration_ms=None, album=None)
+    same = [replace(song("Paper Lanterns", "Velvet Harbour", seconds=s), id=str(s)) for s in (213, 214, 171, 215)]
+    scored = {one.id: one.probability for one in score(item, same, "youtube")}
+    assert min(scored["213"], scored["214"], scored["215"]) > scored["171"]
+    assert decide(score(item, same, "youtube"), source="youtube").best in ("213", "214", "215")
+
+
+def test_various_artists_are_nobody() -> None:
+    item = replace(ITEM, creators=("Various Artists",))
+    assert state_of(song("Paper Lanterns", "Velvet Harbour", album="Night Ferry"), item) != "reject"
+
+
+def test_a_film_is_told_by_title_and_year() -> None:
+    item = Wanted(title="The Paper Lantern", year=1994)
+    films = [
+        Candidate(id=str(year), title=title, year=year, kind="movie")
+        for title, year in [("The Paper Lantern", 1994), ("The Paper Lantern", 1951), ("Paper Lanterns of Oslo", 1994)]
+    ]
+    assert decide(score(item, films[:2], "tmdb"), source="tmdb").best == "1994"
+    for wrong in films[1:]:
+        assert decide(score(item, [wrong], "tmdb"), source="tmdb").state != "accept"
 
 
 def test_an_album_or_a_playlist_is_never_the_item() -> None:
