@@ -53,6 +53,12 @@ class Search(_Shape):
 class Video(Entry):
     """A video alone."""
 
+    # The next five yt-dlp adds to whatever an extractor read.
+    extractor: str | None = None
+    extractor_key: str | None = None
+    original_url: str | None = None
+    webpage_url_basename: str | None = None
+    webpage_url_domain: str | None = None
     age_limit: int | None = None
     album: str | None = None
     artists: list[str] | None = None

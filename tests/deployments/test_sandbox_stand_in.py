@@ -16,9 +16,11 @@ import requests
 from PIL import Image
 
 from connectors.base import LiveConnector, Request, Wanted
+from connectors.drift import Drift, drift_of
 from connectors.errors import ConnectorError
 from connectors.registry import LIVE, connect
 from connectors.spotify import cover_of
+from connectors.youtube_models import Search, Video
 from deployments.sandbox.faults import Faults, ServiceFaults
 from deployments.sandbox.serve import serve, settings_of
 from deployments.sandbox.stand_in import running
@@ -87,6 +89,14 @@ def test_the_cover_that_the_connector_chooses_lies_where_it_says(settings: Setti
     links: Any = cover_of(track.payload["album"])
     content = requests.get(links if isinstance(links, str) else next(iter(links)), timeout=5).content
     assert Image.open(BytesIO(content)).size == (300, 300)
+
+
+def test_a_video_that_is_as_it_should_be_is_no_drift(settings: Settings, small_world: Path) -> None:
+    true = next(true for true in read_table(small_world, "truth_tracks", TrackTruth) if true.youtube)
+    with closing(opened(settings, "youtube")) as connector:
+        video = connector.lookup(Request(entity="video", key=true.youtube[0]))
+        search = connector.lookup(Request(entity="search", key=f"{true.artist} - {true.title}"))
+    assert drift_of(Video, video.payload) == drift_of(Search, search.payload) == Drift()
 
 
 def test_lyrics_pages_are_read_by_our_own_connector(settings: Settings, small_world: Path) -> None:
