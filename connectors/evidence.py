@@ -28,7 +28,7 @@ from connectors.titles import (
 from connectors.versions import EDITION, NOTE, marks, words
 
 # Raise it with every change of what the features say; the coefficients name the one they were fitted to.
-EVIDENCE = 1
+EVIDENCE = 2
 # Version kinds as the model sees them: karaoke is a cover; the others stand for themselves.
 _GROUPS = {"cover": "cover", "karaoke": "cover"} | {
     kind: kind
@@ -138,7 +138,8 @@ def add_consensus(found: Sequence[dict[str, float]], candidates: Sequence[Candid
 
 def _is_clean(features: dict[str, float]) -> bool:
     wanted = features.get("title_exact") and features.get("artist", 0.0) >= 0.75
-    return bool(wanted) and not any(features.get(name) for name in (*GROUPS, "title_extra", "live_album", "very_far"))
+    versions = (*GROUPS, *(f"no_{group}" for group in GROUPS))
+    return bool(wanted) and not any(features.get(name) for name in (*versions, "title_extra", "live_album", "very_far"))
 
 
 def _rest(title: str) -> _Rest:
