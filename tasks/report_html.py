@@ -18,6 +18,8 @@ REASONS = {
     "missing_input": "what it is computed from has no value itself",
     "no_weights": "the encoder's weights are not on this machine",
     "quota": "the source's quota was used up; tried again when it is renewed",
+    "blocked_page": "the source kept robots out",
+    "no_access": "a key is missing, or was refused",
     "unreachable": "the source did not answer, after all retries",
     "decode_error": "the file, or a part of it, cannot be parsed",
     "too_short": "less audio than a window needs",
