@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_origin
 
@@ -23,6 +24,8 @@ from tasks.settings_stages import (
 )
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
+_SECRET = re.compile(r"(^|_)(key|secret|token|password)$", re.IGNORECASE)
+_WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TAKEN = ("server", "worlds")  # folders of MEDIATECA_HOME that are no stores
 _DESCRIBED = tuple(c for c in table_of("entities").names if c not in (*table_of("links").names, "ids", "match_key"))
@@ -89,12 +92,32 @@ class SourceSettings(Strict):
             raise PydanticCustomError("missing", "Field required")
         return path
 
+    @field_validator("options")
+    @classmethod
+    def _hold_no_secret(cls, options: dict[str, Any]) -> dict[str, Any]:
+        # A release keeps the catalogue as resolved, `${NAME}` included: a key in it would lie in a table for ever.
+        if name := next(_secrets(options), None):
+            raise ValueError(
+                f"`{name}` holds a secret, and releases keep the catalogue; leave it out: keys and proxies with a "
+                "password are read from the environment (docs/live-sources.md)"
+            )
+        return options
+
     @field_validator("fields")
     @classmethod
     def _are_known(cls, fields: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in fields or ():
             check_name("field", name, _DESCRIBED)
         return fields
+
+
+def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the options that hold a key, or an address with a password."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _secrets(value)
+        elif _SECRET.search(name) or (isinstance(value, str) and _WITH_PASSWORD.search(value)):
+            yield name
 
 
 class WorldSettings(Strict):

@@ -1,6 +1,7 @@
 """A catalogue that cannot be used says where, what is wrong and what to write instead."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -334,3 +335,17 @@ def test_checks_are_set_one_by_one_the_nearest_name_counting(tmp_path: Path) -> 
 )
 def test_checks_that_are_misspelt_are_named_with_the_nearest(refused, old: str, new: str, said: str) -> None:
     assert said in refused(GOOD + VALIDATION.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"api_key": "k"}, {"client_secret": "k"}, {"access_token": "k"}, {"policy": {"proxy": "http://me:pw@host:1"}}],
+)
+def test_a_secret_in_a_catalogue_is_refused_and_not_repeated(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="holds a secret") as refused:
+        SourceSettings(connector="spotify", options=options)
+    assert "pw@" not in str(refused.value).split("[type=")[0]
+
+
+def test_addresses_and_limits_are_no_secrets() -> None:
+    SourceSettings(connector="spotify", options={"token_url": "http://127.0.0.1:1/token", "policy": {"retries": 2}})
