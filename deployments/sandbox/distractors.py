@@ -6,12 +6,11 @@ Which shapes there are was taken from recorded searches of YouTube and Spotify; 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from anyascii import anyascii
-
 from connectors.base import Wanted
 from connectors.candidates import Candidate
 from deployments.sandbox import distractor_words as words
 from deployments.sandbox.dice import Dice
+from deployments.sandbox.distractor_titles import all_of, channel_of, song_title, typo, video_title
 
 NOT_THERE = 0.12  # share of searches that do not offer the recording at all
 
@@ -43,10 +42,12 @@ class Offer:
 def as_known(dice: Dice, track: Track) -> Wanted:
     """The track as a catalogue knows it: gaps, other spellings, now and then a wrong duration."""
     guests = track.artists[1:]
-    title = _typo(dice, track.name) if dice.chance(0.02) else track.name
+    title = typo(dice, track.name) if dice.chance(0.02) else track.name
     in_title = bool(guests) and dice.chance(0.4)
     if in_title:
-        title += dice.pick((" (feat. {})", " (feat. {})", " feat. {}", " (with {})", " [ft. {}]")).format(_all(guests))
+        title += dice.pick((" (feat. {})", " (feat. {})", " feat. {}", " (with {})", " [ft. {}]")).format(
+            all_of(guests)
+        )
     if track.mark:
         title += dice.pick((" - {}", " ({})")).format(track.mark)
     elif dice.chance(0.12):
@@ -114,58 +115,6 @@ def _with_gaps(dice: Dice, offer: Offer, source: str) -> Offer:
     return replace(offer, candidate=said)
 
 
-# --- how names are written
-
-
-def _all(artists: Sequence[str]) -> str:
-    return " & ".join(artists) if len(artists) < 3 else ", ".join(artists[:-1]) + " & " + artists[-1]
-
-
-def _typo(dice: Dice, text: str) -> str:
-    if len(text) < 5:
-        return text
-    at = dice.whole(1, len(text) - 2)
-    return dice.pick((text[:at] + text[at + 1 :], text[:at] + text[at + 1] + text[at] + text[at + 2 :]))
-
-
-def _romanised(dice: Dice, text: str) -> str:
-    """Names in other scripts are often written in Latin letters, or both ways."""
-    if text.isascii() or not dice.chance(0.25):
-        return text
-    latin = anyascii(text)
-    return dice.pick((latin, latin, f"{text} ({latin})", f"{latin} ({text})"))
-
-
-def _song_title(dice: Dice, track: Track) -> str:
-    """As a shop writes it: the name, guests, the version."""
-    title = track.name
-    if track.artists[1:] and dice.chance(0.45):
-        title += f" (feat. {_all(track.artists[1:])})"
-    if track.mark:
-        title += dice.pick((" - {}", " ({})")).format(track.mark)
-    return title
-
-
-def _video_title(dice: Dice, track: Track, note: str = "", *, by: str | None = None) -> str:
-    """As an uploader writes it: artist and name in some order, with or without guests, version and notes."""
-    artist, name = by or _romanised(dice, track.artists[0]), _romanised(dice, track.name)
-    guests = track.artists[1:]
-    if guests and dice.chance(0.3):
-        artist = dice.pick(("{} & {}", "{} x {}", "{}, {}", "{} feat. {}")).format(artist, _all(guests))
-    elif guests and dice.chance(0.7):
-        name += dice.pick((" ft. {}", " (feat. {})", " feat. {}", " [ft. {}]")).format(_all(guests))
-    title = dice.pick(words.LAYOUTS).format(artist=artist, name=name)
-    if track.mark:
-        title += dice.pick((" ({})", " - {}", " [{}]", " {}")).format(track.mark)
-    if note:
-        title += dice.pick((" ({})", " ({})", " [{}]", " {}", " | {}", " - {}", "【{}】")).format(note)
-    return title.upper() if dice.chance(0.04) else title.lower() if dice.chance(0.06) else title
-
-
-def _channel(dice: Dice, artist: str) -> str:
-    return dice.pick((artist, artist, artist.replace(" ", "") + "VEVO", f"{artist} Official", f"{artist} - Topic"))
-
-
 # --- the same recording
 
 
@@ -175,7 +124,7 @@ def _near(dice: Dice, track: Track, spread_ms: int = 1500) -> int:
 
 
 def _topic(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
-    title = _song_title(dice, track)
+    title = song_title(dice, track)
     if dice.chance(0.12):
         title += dice.pick(words.EDITIONS).format(year=track.year + dice.whole(5, 40))
     artists = track.artists if dice.chance(0.8) else track.artists[:1]
@@ -195,12 +144,12 @@ def _official_video(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
     longer = dice.whole(3_000, 45_000) if dice.chance(0.4) else 0
     shorter = dice.whole(3_000, 15_000) if dice.chance(0.08) else 0
     note = dice.pick(words.NOTES["video"] + words.NATIVE_NOTES.get(track.language, ()))
-    return _video(dice, track, note, _channel(dice, track.artists[0]), _near(dice, track) + longer - shorter, "video")
+    return _video(dice, track, note, channel_of(dice, track.artists[0]), _near(dice, track) + longer - shorter, "video")
 
 
 def _audio_video(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
     note = dice.pick(words.NOTES["audio"] + words.NOTES["lyrics"])
-    return _video(dice, track, note, _channel(dice, track.artists[0]), _near(dice, track, 3000), "audio")
+    return _video(dice, track, note, channel_of(dice, track.artists[0]), _near(dice, track, 3000), "audio")
 
 
 def _fan_upload(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
@@ -209,7 +158,7 @@ def _fan_upload(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
 
 
 def _video(dice: Dice, track: Track, note: str, channel: str, duration_ms: int, what: str) -> Offer:
-    title = _video_title(dice, track, note)
+    title = video_title(dice, track, note)
     if dice.chance(0.08):
         title += " " + dice.pick(words.ASIDES).format(
             album=track.album, year=track.year, other=dice.pick(words.UPLOADERS)
@@ -241,13 +190,13 @@ def _versioned(kind: str) -> Callable[[Dice, Track, Sequence[Track]], Offer]:
             by = (*by, other.artists[0]) if kind == "remix" and dice.chance(0.5) else by
             album = f"{track.name} ({mark})" if dice.chance(0.4) else _compilation(dice, other)
             said = Candidate(
-                id="", title=_song_title(dice, fresh), artists=by, album=album, duration_ms=duration, kind="song"
+                id="", title=song_title(dice, fresh), artists=by, album=album, duration_ms=duration, kind="song"
             )
             return Offer(candidate=said, same=False, what=kind)
-        channel = _channel(dice, track.artists[0]) if dice.chance(spec.official) else dice.pick(words.UPLOADERS)
+        channel = channel_of(dice, track.artists[0]) if dice.chance(spec.official) else dice.pick(words.UPLOADERS)
         channel = other.artists[0] if spec.by_other and dice.chance(0.5) else channel
         note = dice.pick(words.NOTES["fan"] + words.NOTES["video"] + ("", "", ""))
-        title = _video_title(dice, fresh, note)
+        title = video_title(dice, fresh, note)
         said = Candidate(id="", title=title, channel=channel, duration_ms=duration, kind="video")
         return Offer(candidate=said, same=False, what=kind)
 
@@ -304,14 +253,14 @@ def _studio(dice: Dice, track: Track, others: Sequence[Track]) -> Offer:
 
 def _plain(dice: Dice, track: Track, duration_ms: int, what: str) -> Offer:
     if dice.chance(0.5):
-        title = _song_title(dice, track)
+        title = song_title(dice, track)
         said = Candidate(
             id="", title=title, artists=track.artists, album=track.album, duration_ms=duration_ms, kind="song"
         )
     else:
         note = dice.pick(words.NOTES["video"] + words.NOTES["lyrics"] + ("", ""))
-        channel = _channel(dice, track.artists[0]) if dice.chance(0.6) else dice.pick(words.UPLOADERS)
-        title = _video_title(dice, track, note)
+        channel = channel_of(dice, track.artists[0]) if dice.chance(0.6) else dice.pick(words.UPLOADERS)
+        title = video_title(dice, track, note)
         said = Candidate(id="", title=title, channel=channel, duration_ms=duration_ms, kind="video")
     return Offer(candidate=said, same=False, what=what)
 
@@ -322,7 +271,7 @@ def _plain(dice: Dice, track: Track, duration_ms: int, what: str) -> Offer:
 def _spotify(dice: Dice, track: Track, *, what: str, same: bool, duration_ms: int, isrc: str | None = None) -> Offer:
     title = track.name
     if track.artists[1:] and dice.chance(0.5):
-        title += f" (feat. {_all(track.artists[1:])})"
+        title += f" (feat. {all_of(track.artists[1:])})"
     if track.mark:
         title += f" - {track.mark}"
     if same and dice.chance(0.15):
