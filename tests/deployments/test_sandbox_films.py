@@ -17,13 +17,14 @@ EXTRACTORS = [
 
 @pytest.mark.slow
 def test_films_are_described_and_have_posters_and_the_sound_of_their_trailers(
-    small_world: Path, tmp_path: Path
+    small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TMDB_API_KEY", "sandbox")
     shelf = Shelf(tmp_path)
     known = {str(row.movielens): row for row in read_table(small_world, "films", FilmRow) if row.movielens}
     with serve(small_world) as sandbox:
         where = endpoints(sandbox)
-        films = {"api_key": "sandbox", "api_root": where["SANDBOX_TMDB_API"], "policy": LIMITS}
+        films = {"api_root": where["SANDBOX_TMDB_API"], "policy": LIMITS}
         videos = {"endpoint": where["SANDBOX_YOUTUBE"], "extractors": EXTRACTORS, "pause_s": 0, "policy": LIMITS}
         shelf.sources = {
             "movielens": {"connector": "movielens", "path": str(small_world / "movielens")},
