@@ -1,6 +1,7 @@
 """The gate: what the checks found, whether it keeps a release back, and how that is told."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def summary(found: list[Found]) -> dict[str, Any]:
 
 def refusal(found: list[Found], *, current: str | None, docs: str) -> str:
     """One screen: what failed with examples, and what can be done."""
-    blocking = [f for f in found if f.blocks]
+    blocking = _tables_in_turns([f for f in found if f.blocks])
     stays = f"{current} stays current" if current else "nothing is released yet"
     lines = [f"no release: {len(blocking)} of {len(found)} checks failed that must pass; {stays}"]
     shown = blocking[:_CHECKS_SHOWN]
@@ -90,6 +91,16 @@ def refusal(found: list[Found], *, current: str | None, docs: str) -> str:
             f"If it is right as it is, write in the catalogue: validation: {{checks: {{{accept}}}}} and build again.",
         ]
     )
+
+
+def _tables_in_turns(found: list[Found]) -> list[Found]:
+    # A defect often fails several checks of its table: the screen shows one of each table before it shows a second.
+    turn = Counter[str]()
+    places: list[tuple[int, int]] = []
+    for at, f in enumerate(found):
+        places.append((turn[f.table], at))
+        turn[f.table] += 1
+    return [found[at] for _, at in sorted(places)]
 
 
 def _parsed(row: dict[str, Any]) -> Found:

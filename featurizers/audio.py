@@ -248,7 +248,7 @@ def _finished(taken: Take, info: _Info, rate_hz: int, wanted: _Wanted) -> AudioW
     if not taken.count and info.claims:
         raise MediaError(Reason.DECODE_ERROR, f"opens as {info.format}, but no sample decodes")
     if taken.count < max(1, math.ceil(wanted.least_s * info.rate_hz)):
-        found = taken.count / info.rate_hz
+        found = math.floor(taken.count / info.rate_hz * 1000) / 1000  # 0.9999 s is not "1.000 s"
         raise MediaError(Reason.TOO_SHORT, f"{found:.3f} s decode; {wanted.least_s:g} s at least expected")
     mono = _joined(taken.mono)
     _check_samples(mono)

@@ -25,6 +25,7 @@ MAX_PIXELS = 1 << 26  # 8,192 x 8,192; decoders need up to 20 bytes per pixel, a
 MAX_BYTES = 1 << 26  # 64 MiB
 _SLOW_PIXELS = 1 << 22  # for decoders written in Python (plain PPM, BMP with run lengths): 1 us per pixel
 _MOST_SCANS = 32  # full-size passes over a JPEG; each scan of a progressive one walks all of its blocks
+_TEXT_BOMBS = ("Decompressed data too large", "Too much memory used in text chunks")
 _PNG_END = b"IEND\xaeB`\x82"
 _UPRIGHT: dict[int | None, Any] = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation to PIL.Image.Transpose
 
@@ -128,7 +129,8 @@ def _opened(data: bytes, max_pixels: int, max_bytes: int) -> Generator[tuple[Any
     except MemoryError as exc:
         raise MediaError(Reason.TOO_LARGE, f"{format}: the decoder asks for more memory than there is") from exc
     except Exception as exc:  # Pillow's decoders raise nearly every type there is
-        bomb = type(exc).__name__ == "DecompressionBombError"
+        # The others are a PNG's compressed texts and profiles that unpack to more than Pillow's PngImagePlugin allows.
+        bomb = type(exc).__name__ == "DecompressionBombError" or str(exc).startswith(_TEXT_BOMBS)
         reason = Reason.TOO_LARGE if bomb else Reason.DECODE_ERROR
         raise MediaError(reason, f"{format}: {type(exc).__name__}: {exc}"[:200]) from exc
 

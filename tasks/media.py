@@ -24,7 +24,7 @@ from tasks.settings import Catalogue, SourceSettings
 from tasks.settings_stages import AudioSettings
 from tasks.stage import Stage, rows_table
 
-AUDIO_VERSION = "2"
+AUDIO_VERSION = "3"
 IMAGE_VERSION = "2"
 Row = dict[str, Any]
 WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"

@@ -74,6 +74,8 @@ def test_less_than_the_least_is_too_short(tmp_path: Path) -> None:
     assert decode_window(write(tmp_path / "b.wav", noise(1.0))).duration_s == 1.0
     assert reason_of(write(tmp_path / "b.wav", noise(1.0)), least_s=2) is Reason.TOO_SHORT
     assert reason_of(write(tmp_path / "c.wav", noise(0))) is Reason.TOO_SHORT
+    with pytest.raises(MediaError, match=r"0\.999 s decode; 1 s at least"):
+        decode_window(write(tmp_path / "d.wav", noise(0.99996)))
 
 
 def test_native_frames_are_those_of_the_window(tmp_path: Path) -> None:

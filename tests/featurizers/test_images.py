@@ -216,6 +216,13 @@ def png_declaring(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
 
 
+def png_with(kind: bytes, head: bytes) -> bytes:
+    """A PNG with a chunk whose 64 kB unpack to 64 MB."""
+    start, end = files()["png RGB"][:33], files()["png RGB"][33:]  # signature and IHDR; the rest
+    body = kind + head + zlib.compress(bytes(1 << 26))
+    return start + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + end
+
+
 def replaced(data: bytes, old: bytes, new: bytes, *, after: bytes = b"") -> bytes:
     """The file with the first `old` behind `after` exchanged."""
     at = data.index(old, data.index(after) + len(after))
@@ -223,6 +230,8 @@ def replaced(data: bytes, old: bytes, new: bytes, *, after: bytes = b"") -> byte
 
 
 BOMBS = {
+    "png text": png_with(b"zTXt", b"comment\0\0"),
+    "png profile": png_with(b"iCCP", b"profile\0\0"),
     "png": png_declaring(60_000, 60_000),
     "png, longest side": png_declaring(2**31 - 1, 1),
     "gif": replaced(files()["gif"], struct.pack("<HH", 64, 48), struct.pack("<HH", 65_535, 65_535)),
