@@ -32,6 +32,15 @@ HEADER_BYTES = 1 << 20
 YEAR_2100 = 4_102_444_800  # unix seconds
 
 
+def unreadable(line: bytes) -> str | None:
+    """Why a file that begins with this line is none of text lines as expected, and what helps; None where it is."""
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
+        return "is UTF-16 or no text, expected UTF-8; `iconv -f UTF-16 -t UTF-8` or a spreadsheet's 'CSV UTF-8' helps"
+    if b"\r" in line.rstrip(b"\r\n"):
+        return "ends its lines with a carriage return alone, expected a line feed; `tr '\\r' '\\n'` helps"
+    return None
+
+
 class BulkFiles:
     """Base of the bulk connectors: a folder or a file, pages by part, and a cursor.
 
@@ -116,10 +125,12 @@ class BulkFiles:
         """The column names of a file; no more than its first line is read.
 
         Raises:
-            SchemaDrift: The file is empty.
+            SchemaDrift: The file is empty, of another encoding, or its lines end otherwise.
         """
         with self.open(file) as stream:
             line = stream.readline(HEADER_BYTES).removeprefix(lines.BOM)
+        if found := unreadable(line):
+            raise SchemaDrift(f"{self.name}: '{file}' {found}", source=self.name, url=file)
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         if not text.strip():
             raise SchemaDrift(

@@ -130,6 +130,17 @@ def test_an_empty_file_lacks_its_header(folder, read):
         read(ratings(folder, ""), "rating")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "newline", "said"), [("utf-16", "\n", "is UTF-16"), ("utf-8", "\r", "carriage return alone")]
+)
+def test_a_file_of_another_encoding_or_line_ending_says_so(folder, read, encoding, newline, said):
+    connector = ratings(folder, "")
+    text = f"{HEADER.strip()}\n1,2,3.5,900000000\n".replace("\n", newline)
+    (folder / "ratings.csv").write_bytes(text.encode(encoding))
+    with pytest.raises(SchemaDrift, match=said):
+        read(connector, "rating")
+
+
 def test_a_file_with_a_header_only_gives_one_empty_page(folder, read):
     content = read(ratings(folder, HEADER.strip()), "rating")
     assert len(content.pages) == 1
