@@ -1,5 +1,6 @@
 """What the search of a source offers for an item, in one form for all sources."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,3 +41,13 @@ class Candidate:
             if name in known:
                 known[name] = round(known[name])
         return cls(artists=tuple(artists), **known)
+
+
+def year_of(date: Any) -> int | None:
+    """The year that a date starts with, as "1987-05", "1987-05-21" or 1987; None where it starts with none.
+
+    >>> year_of("1987-05"), year_of(""), year_of(None)
+    (1987, None, None)
+    """
+    found = re.match(r"[12]\d{3}(?!\d)", str(date or ""))
+    return int(found[0]) if found else None

@@ -231,7 +231,8 @@ class Policy:
         if until is not None:
             (self._media if media else self._quota).hold(until)  # the other processes wait too
         too_long = wait_s is not None and wait_s > self.settings.retry_after_cap_s
-        if too_long or (last and error.status == 429):
+        refused = error.status == 429 or (isinstance(error, Later) and error.too_many)
+        if too_long or (last and refused):
             raise QuotaExceeded(str(error), source=error.source, url=error.url, status=error.status, retry_at=until)
         if last:
             raise error

@@ -14,6 +14,8 @@ from connectors.http_pages import block_of
 
 _NEVER_LATER = (501, 505)  # not implemented, version not supported: no other answer tomorrow
 _SOON = (408, 425)  # the server asks for the same request again
+# MusicBrainz says "exceeding the allowable rate limit" under 503 (its documentation on rate limiting, 2026-11).
+_TOO_MANY = re.compile(r"(?i)\brate.?limit|\btoo many requests")
 _KEY_WORDS = re.compile(
     r"(?i)\b(api.?key|keys?|token|credentials?|unauthori[sz]ed|authenti\w+|authori[sz]\w+|scope|suspended|dashboard)\b"
 )
@@ -31,9 +33,10 @@ class Answer:
 
 
 class Later(TransientError):
-    """The source asks for a pause: a 429, or any failure with a Retry-After."""
+    """The source asks for a pause: a 429, a 503 that speaks of a rate limit, or any failure with a Retry-After."""
 
     wait_s: float | None = None  # None where it does not say how long
+    too_many: bool = False  # it is about our requests, not about its own state
 
 
 def error_of(source: str, answer: Answer, redact: Callable[[str], str]) -> ConnectorError | None:
@@ -54,10 +57,11 @@ def error_of(source: str, answer: Answer, redact: Callable[[str], str]) -> Conne
     if status in (404, 410):
         return made(NotFound, said, "nothing to do")
     wait_s = retry_after(answer.headers, datetime.now(UTC))
-    if status == 429 or status in _SOON or (status >= 500 and status not in _NEVER_LATER):
-        error = made(Later if status == 429 or wait_s is not None else TransientError, said, "try again later")
+    too_many = status == 429 or (status == 503 and _TOO_MANY.search(said) is not None)
+    if too_many or status in _SOON or (status >= 500 and status not in _NEVER_LATER):
+        error = made(Later if too_many or wait_s is not None else TransientError, said, "try again later")
         if isinstance(error, Later):
-            error.wait_s = wait_s
+            error.wait_s, error.too_many = wait_s, too_many
         return error
     return made(PermanentError, said, "the same request will fail again")
 

@@ -31,18 +31,42 @@ class Live:
     by_way_of: tuple[tuple[str, str], ...] = ()  # a detail, and the one that says how to ask for it (`request_from`)
     described_by: str = ""  # the answer that says what it is, and where its picture lies
     media: tuple[str, ...] = ()  # `image`, `audio`: what files it has
+    keys: tuple[str, ...] = ()  # environment variables that hold what it asks with
+    ids: str = ""  # whose ids its own are, where other sources give the same ones; else its own name
 
 
 LIVE: dict[str, Live] = {
-    "genius": Live(made_by="connectors.genius:connect", details=("song", "page"), by_way_of=(("page", "song"),)),
+    "genius": Live(
+        made_by="connectors.genius:connect",
+        details=("song", "page"),
+        by_way_of=(("page", "song"),),
+        keys=("GENIUS_ACCESS_TOKEN",),
+    ),
     "lastfm": Live(
-        made_by="connectors.lastfm:connect", details=("track_info", "track_tags"), described_by="track_info"
+        made_by="connectors.lastfm:connect",
+        details=("track_info", "track_tags"),
+        described_by="track_info",
+        keys=("LASTFM_API_KEY",),
     ),
-    "spotify": Live(made_by="connectors.spotify:connect", details=("track",), described_by="track", media=("image",)),
+    "musicbrainz": Live(
+        made_by="connectors.musicbrainz:connect", details=("recording",), described_by="recording", ids="mbid"
+    ),
+    "spotify": Live(
+        made_by="connectors.spotify:connect",
+        details=("track",),
+        described_by="track",
+        media=("image",),
+        keys=("SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET"),
+    ),
     "tmdb": Live(
-        made_by="connectors.tmdb:connect", finds="film", details=("film",), described_by="film", media=("image",)
+        made_by="connectors.tmdb:connect",
+        finds="film",
+        details=("film",),
+        described_by="film",
+        media=("image",),
+        keys=("TMDB_API_KEY",),
     ),
-    "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",)),
+    "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",), ids="youtube"),
     "youtube": Live(made_by="connectors.youtube:connect", media=("audio",)),
 }
 """Sources that are asked over the network."""

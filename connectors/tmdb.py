@@ -1,18 +1,18 @@
 """Films of TMDb: found by their IMDb id or by name, with credits, keywords, videos and posters."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, SecretStr
 
-from connectors.base import Page, Record, Request, Wanted
-from connectors.candidates import Candidate
-from connectors.errors import AuthError, NotFound, SchemaDrift
+from connectors.base import Request, Wanted
+from connectors.candidates import Candidate, year_of
+from connectors.errors import AuthError, ConnectorError, NotFound
 from connectors.http import Policy, PolicySettings
+from connectors.json_api import ApiSettings, JsonApi
 from connectors.live import offered, secret_from, settled
 from connectors.tmdb_answers import error_of, poster_of
 from connectors.tmdb_models import Configuration, Film, Found, Search
@@ -21,10 +21,8 @@ APPENDED = "credits,keywords,videos,external_ids"
 _JWT = re.compile(r"^eyJ[\w-]+\.[\w-]+\.[\w-]+$")
 
 
-class TmdbSettings(BaseModel):
+class TmdbSettings(ApiSettings):
     """Where TMDb is, and who asks; `api_key` is a v3 key or a v4 read token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     api_key: SecretStr | None = secret_from("TMDB_API_KEY")
     api_root: str = "https://api.themoviedb.org/3/"
@@ -38,11 +36,10 @@ def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any
     return Tmdb(*settled(TmdbSettings, policy, settings))
 
 
-class Tmdb:
+class Tmdb(JsonApi[TmdbSettings]):
     """Entities: `find` (key: an IMDb id), `search` (key: title and year), `film` (key: the id), `configuration`."""
 
     name: ClassVar[str] = "tmdb"
-    entities: ClassVar[frozenset[str]] = frozenset({"find", "search", "film", "configuration"})
     models: ClassVar[Mapping[str, type[BaseModel]]] = {
         "find": Found,
         "search": Search,
@@ -51,8 +48,7 @@ class Tmdb:
     }
 
     def __init__(self, settings: TmdbSettings, policy: Policy | None = None) -> None:
-        self._settings = settings
-        self._policy = policy or Policy(self.name, settings.policy, secrets=[key] if (key := self._key) else [])
+        super().__init__(settings, policy)
         self._configuration: Mapping[str, Any] | None = None  # asked for once, when the first poster is wanted
 
     def questions(self, wanted: Wanted) -> tuple[Request, ...]:
@@ -66,25 +62,31 @@ class Tmdb:
             named.append(search_request(title))
         return (*exact, *named)
 
-    def lookup(self, request: Request) -> Record:
-        """The answer as received.
+    def address(self, request: Request) -> tuple[str, dict[str, str]]:
+        """The path and the parameters of a question."""
+        spoken, key = {"language": self._settings.language}, quote(request.key, safe="")
+        match request.entity:
+            case "find":
+                return f"find/{key}", {"external_source": "imdb_id", **spoken}
+            case "film":
+                # Trailers are often marked with the language they are in, or with none.
+                videos = {"include_video_language": f"{self._settings.language[:2]},null"}
+                return f"movie/{key}", {"append_to_response": APPENDED, **videos, **spoken}
+            case "search":
+                return "search/movie", {"include_adult": "false", **spoken, **request.params}
+            case _:
+                return "configuration", {}
 
-        Raises:
-            ConnectorError: As `LiveConnector.lookup`.
-            ValueError: TMDb is not asked for such an entity.
-        """
-        path, params = self._question(request)
-        if not self._key:
+    def credentials(self) -> tuple[dict[str, str], dict[str, str]]:
+        """A v3 key travels in the address, a v4 token in a header."""
+        key = self._settings.api_key.get_secret_value() if self._settings.api_key else ""
+        if not key:
             raise AuthError("tmdb: no key; set TMDB_API_KEY", source=self.name)
-        headers = {"Authorization": f"Bearer {self._key}"} if _JWT.match(self._key) else {}
-        if not headers:
-            params["api_key"] = self._key
-        status, body, url = self._policy.get_json(self._settings.api_root + path, params=params, headers=headers)
-        if error := error_of(status, body, url):
-            raise error
-        if not isinstance(body, Mapping):
-            raise SchemaDrift("tmdb: the answer is no object", source=self.name, url=url, status=status)
-        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=datetime.now(UTC))
+        return ({}, {"Authorization": f"Bearer {key}"}) if _JWT.match(key) else ({"api_key": key}, {})
+
+    def refusal(self, status: int, body: Any, url: str) -> ConnectorError | None:
+        """By TMDb's own codes."""
+        return error_of(status, body, url)
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
         """The films of an answer, in TMDb's order.
@@ -125,35 +127,6 @@ class Tmdb:
         self._policy.download(url, path)
         return path
 
-    def pages(self, entity: str, *, keys: Sequence[Any] | None = None, cursor: str | None = None) -> Iterator[Page]:
-        """Nothing: TMDb is asked one question at a time."""
-        raise ValueError(f"tmdb: '{entity}' has no pages; ask with `lookup`")
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._policy.close()
-
-    @property
-    def _key(self) -> str:
-        return self._settings.api_key.get_secret_value() if self._settings.api_key else ""
-
-    def _question(self, request: Request) -> tuple[str, dict[str, str]]:
-        spoken = {"language": self._settings.language}
-        match request.entity:
-            case "find":
-                return f"find/{quote(request.key, safe='')}", {"external_source": "imdb_id", **spoken}
-            case "film":
-                # Trailers are often marked with the language they are in, or with none.
-                videos = {"include_video_language": f"{self._settings.language[:2]},null"}
-                return f"movie/{quote(request.key, safe='')}", {"append_to_response": APPENDED, **videos, **spoken}
-            case "search":
-                return "search/movie", {"include_adult": "false", **spoken, **request.params}
-            case "configuration":
-                return "configuration", {}
-            case other:
-                known = ", ".join(sorted(self.entities))
-                raise ValueError(f"tmdb: unknown entity '{other}'; known: {known}")
-
 
 def search_request(title: str, year: int | None = None) -> Request:
     """The question for a film by name.
@@ -167,13 +140,13 @@ def search_request(title: str, year: int | None = None) -> Request:
 
 def _candidate(film: Any) -> Candidate:
     crew = (film.get("credits") or {}).get("crew") or []
-    runtime, date = film.get("runtime"), film.get("release_date") or ""
+    runtime = film.get("runtime")
     return Candidate.of(
         {
             "id": str(film["id"]),
             "title": film["title"],
             "artists": list(dict.fromkeys(person["name"] for person in crew if person.get("job") == "Director")),
-            "year": int(date[:4]) if re.match(r"\d{4}", date) else None,
+            "year": year_of(film.get("release_date")),
             "duration_ms": runtime * 60_000 if runtime else None,
             "kind": "movie",
             "views": film.get("vote_count"),

@@ -4,12 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "lastfm": ("LASTFM_API_KEY",),
-    "spotify": ("SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET"),
-    "genius": ("GENIUS_ACCESS_TOKEN",),
-    "tmdb": ("TMDB_API_KEY",),
-}
+from connectors.registry import LIVE
+
+KEYS: Mapping[str, tuple[str, ...]] = {name: live.keys for name, live in LIVE.items() if live.keys}
 """The environment variables that hold each live connector's keys."""
 
 

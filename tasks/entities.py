@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 from connectors.matching import match_key
+from connectors.registry import LIVE
 from connectors.tmdb_answers import trailer_of
 from storage.hashing import entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
-from tasks.entities_live import from_lastfm_api, from_spotify_api
+from tasks.entities_live import from_candidate, from_lastfm_api, from_spotify_api
 from tasks.entities_media import from_hetrec, from_image, from_music, from_recbole
 from tasks.readers import (
     as_flag,
@@ -152,18 +153,12 @@ def from_lastfm(source_id: str, bodies: Bodies) -> Row:
 
 NAMESPACES = {
     "movielens": "movielens",
-    "tmdb": "tmdb",
     "tmdb_files": "tmdb",
-    "trailers": "youtube",
-    "youtube": "youtube",
-    "genius": "genius",
     "spotify_tracks": "spotify",
-    "spotify": "spotify",
     "mpd": "spotify",
-    "lastfm": "lastfm",
     "lastfm_1k": "lastfm",
     "hetrec": "hetrec",
-}
+} | {name: live.ids or name for name, live in LIVE.items()}
 """Whose ids a connector's are: two sources of one namespace mean the same thing by the same id."""
 
 
@@ -185,8 +180,8 @@ def is_of_source(entity_id_: str, source: str, source_id: str) -> bool:
 
 # Raw entities that describe an item: the one that must be there, then those that add to it.
 DESCRIBING: dict[str, tuple[str, ...]] = {
+    **{name: (live.described_by,) for name, live in LIVE.items() if live.described_by},
     "movielens": ("movie", "link"),
-    "tmdb": ("film",),
     "tmdb_files": ("film", "credits"),
     "spotify_tracks": ("track",),
     "mpd": ("track",),
@@ -195,12 +190,12 @@ DESCRIBING: dict[str, tuple[str, ...]] = {
     "recbole_atomic": ("item",),
     "music_folder": ("track", "audio"),
     "image_folder": ("image",),
-    "spotify": ("track",),
     "lastfm": ("track", "track_info", "track_tags"),
 }
 # A track that was looked up but is in nobody's history is described as well.
 _ENOUGH: dict[str, tuple[str, ...]] = {"lastfm": ("track", "track_info")}
 DESCRIPTIONS = frozenset(name for names in DESCRIBING.values() for name in names)
+# A live source that is not named here says itself what it offers (`from_candidate`).
 _PARSERS: dict[str, Callable[[str, Bodies], Row]] = {
     "movielens": from_movielens,
     "tmdb": from_tmdb,
@@ -265,7 +260,8 @@ def _one(connectors: Mapping[str, str], row: Row) -> Row:
     needed = _ENOUGH.get(connector, DESCRIBING[connector][:1])
     if not any(name in bodies for name in needed):
         return {"reason": Reason.MISSING_INPUT, "detail": f"no '{needed[0]}' record for this id"}
-    said = _PARSERS[connector](row["source_id"], bodies)
+    read = _PARSERS.get(connector) or partial(from_candidate, connector)
+    said = read(row["source_id"], bodies)
     if not said["title"]:
         return {"reason": Reason.SCHEMA_DRIFT, "detail": "no title"}
     name = match_key(said.get("creators") or [], said["title"])

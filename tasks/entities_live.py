@@ -1,10 +1,14 @@
 """What the live services say of a track, in our columns; as `tasks.entities` does for bulk files."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
+from connectors.errors import SchemaDrift
 from connectors.lastfm_answers import listed, name_of, number_of, object_of
 from connectors.matching import normalise
+from connectors.registry import LIVE, connect
 from connectors.spotify_answers import isrc_of, year_of
 from tasks.readers import as_flag, as_milliseconds, as_number, as_positive, as_text, as_texts
 
@@ -38,6 +42,33 @@ def from_spotify_api(source_id: str, bodies: Bodies) -> Row:
         "attributes": {} if popularity is None else {"popularity": popularity},
         "ids": [f"spotify:{source_id}", *others, *([f"isrc:{isrc}"] if isrc else [])],
     }
+
+
+def from_candidate(connector: str, source_id: str, bodies: Bodies) -> Row:
+    """A track or film of a source without a reader of its own here: its candidate, and what its connector adds."""
+    live, said = LIVE[connector], _mute(connector)
+    payload = bodies[live.described_by]
+    with suppress(SchemaDrift):
+        for found in said.candidates(live.described_by, payload)[:1]:
+            more = said.describe(payload) if hasattr(said, "describe") else {}
+            row = {
+                "kind": live.finds,
+                "title": as_text(found.title),
+                "creators": as_texts(list(found.artists)),
+                "album": as_text(found.album),
+                "year": found.year,
+                "duration_ms": as_milliseconds(found.duration_ms),
+                "isrc": as_text(found.isrc),
+            }
+            own = f"{live.ids or connector}:{source_id}"
+            return row | more | {"ids": list(dict.fromkeys([own, *more.get("ids", ())]))}
+    return {"title": None}
+
+
+@cache
+def _mute(connector: str) -> Any:
+    """The connector as one that is asked nothing: `candidates` and `describe` read answers that lie here."""
+    return connect(connector)
 
 
 def from_lastfm_api(source_id: str, bodies: Bodies) -> Row:

@@ -24,7 +24,7 @@ from connectors.errors import (
 )
 from connectors.http_requests import PolicyAdapter
 
-KEYS = ("LASTFM_API_KEY", "SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET", "GENIUS_ACCESS_TOKEN", "TMDB_API_KEY")
+KEYS = tuple(key for live in registry.LIVE.values() for key in live.keys)
 SECRET = "a-secret-that-is-never-told"
 TRACK = Wanted(title="Paper Moons (Live)", creators=("Ann Example",), album="Night", year=2019, duration_ms=201_000)
 FILM = Wanted(title="The Long Tide", year=1987, ids={"imdb": "tt0000001", "youtube": "ddddddddddd"})
@@ -90,8 +90,8 @@ def test_an_answer_without_anything_offers_nothing_or_is_drift(name: str, opened
 
 @EVERY
 def test_without_its_key_nothing_is_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name in ("trailers", "youtube"):
-        pytest.skip("YouTube takes no key")
+    if not registry.LIVE[name].keys:
+        pytest.skip(f"{name} takes no key")
     for key in KEYS:
         monkeypatch.delenv(key, raising=False)
     connector = registry.connect(name)
@@ -99,6 +99,17 @@ def test_without_its_key_nothing_is_asked(name: str, monkeypatch: pytest.MonkeyP
     with pytest.raises(AuthError, match=r"set \w+"):
         connector.lookup(question)
     connector.close()
+
+
+@EVERY
+def test_what_describes_an_item_is_among_what_is_asked_for(name: str, opened: Any) -> None:
+    live = registry.LIVE[name]
+    assert set(dict(live.by_way_of)) | set(dict(live.by_way_of).values()) <= set(live.details)
+    assert live.described_by in ("", *live.details)
+    assert set(live.media) <= {"image", "audio"}
+    if "image" in live.media:
+        assert live.described_by
+        assert callable(opened.fetch_picture)
 
 
 @EVERY
@@ -121,6 +132,12 @@ IN_OWN_WORDS: dict[tuple[str, type[ConnectorError]], Said] = {
     ("spotify", NotFound): (404, {}, {"error": {"status": 404, "message": "Resource not found"}}),
     ("genius", AuthError): (401, {}, {"error": "invalid_token", "error_description": "The access token is invalid."}),
     ("genius", NotFound): (404, {}, {"meta": {"status": 404, "message": "Not found"}}),
+    ("musicbrainz", NotFound): (
+        404,
+        {},
+        {"error": "Not Found", "help": "For usage, please see: https://musicbrainz.org/"},
+    ),
+    ("musicbrainz", QuotaExceeded): (503, {}, {"error": "Your requests are exceeding the allowable rate limit."}),
     ("tmdb", AuthError): (401, {}, {"status_code": 7, "status_message": "Invalid API key", "success": False}),
     ("tmdb", NotFound): (404, {}, {"status_code": 34, "status_message": "The resource could not be found."}),
 }
