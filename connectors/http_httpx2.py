@@ -19,7 +19,7 @@ class PolicyTransport(httpx2.BaseTransport):
     """
 
     def __init__(self, policy: "Policy") -> None:
-        self._session = PolicySession(policy, passes=lambda status: 400 <= status < 500 and status != 429)
+        self.session = PolicySession(policy, passes=lambda status: 400 <= status < 500 and status != 429)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; redirects are the client's to follow.
@@ -29,7 +29,7 @@ class PolicyTransport(httpx2.BaseTransport):
         """
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
         body = request.read() or None
-        response = self._session.request(
+        response = self.session.request(
             request.method, str(request.url), data=body, headers=headers, allow_redirects=False
         )
         return httpx2.Response(

@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -60,7 +61,7 @@ class JsonApi(Generic[_S]):
         raise NotImplementedError
 
     def address(self, request: Request) -> tuple[str, dict[str, str]]:
-        """The path below `api_root`, parts of it quoted, and the parameters; no key among them."""
+        """The path below `api_root` (`path_of` makes it of an id) and the parameters; no key among them."""
         raise NotImplementedError
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
@@ -131,6 +132,15 @@ class JsonApi(Generic[_S]):
     def close(self) -> None:
         """Give back the connections."""
         self._policy.close()
+
+
+def path_of(*parts: str) -> str:
+    """A path below `api_root`; what an id holds cannot lead out of it.
+
+    >>> path_of("tracks", "a/b")
+    'tracks/a%2Fb'
+    """
+    return "/".join(quote(part, safe="") for part in parts)
 
 
 def user_agent(contact: str = "") -> str:

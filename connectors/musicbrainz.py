@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
 from connectors.base import Request, Wanted
 from connectors.candidates import Candidate, year_of
 from connectors.http import Policy, PolicySettings
-from connectors.json_api import ApiSettings, JsonApi, Shape, user_agent
+from connectors.json_api import ApiSettings, JsonApi, Shape, path_of, user_agent
 from connectors.live import offered, settled
 from connectors.matching import without_guests
 
@@ -72,7 +71,7 @@ class Musicbrainz(JsonApi[MusicbrainzSettings]):
     def address(self, request: Request) -> tuple[str, dict[str, str]]:
         """A recording with all that is said of it, or a search."""
         if request.entity == "recording":
-            return f"recording/{quote(request.key, safe='')}", {"inc": "artist-credits genres isrcs releases tags"}
+            return path_of("recording", request.key), {"inc": "artist-credits genres isrcs releases tags"}
         return "recording", {"query": f"isrc:{request.key}" if request.entity == "isrc" else request.key}
 
     def credentials(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -101,15 +100,14 @@ def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any
 
 def _candidate(recording: Any) -> Candidate:
     """Titled with what tells it from others of that name ("live, 2001-05-05: Oslo"), on its earliest release."""
-    told, date = recording.get("disambiguation"), recording.get("first-release-date")
-    album = min(recording.get("releases") or [{}], key=lambda one: one.get("date") or "9")
+    told = recording.get("disambiguation")
     return Candidate.of(
         {
             "id": recording["id"],
             "title": f"{recording['title']} ({told})" if told else recording["title"],
             "artists": [credit["name"] for credit in recording["artist-credit"]],
-            "album": album.get("title"),
-            "year": year_of(date),
+            "album": min(recording.get("releases") or [{}], key=lambda one: one.get("date") or "9").get("title"),
+            "year": year_of(recording.get("first-release-date")),
             "duration_ms": recording.get("length"),
             "isrc": next(iter(recording.get("isrcs") or ()), None),
             "kind": "video" if recording.get("video") else "recording",

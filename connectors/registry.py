@@ -1,11 +1,19 @@
 """Which connectors there are. Strings, so that listing them imports none."""
 
 import difflib
+import json
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
+
+from connectors import PLUGINS
+
+REGISTRY_FILE = "registry.json"
+"""In a folder of plug-ins: name -> the fields of `Live`."""
 
 CONNECTORS: dict[str, str] = {
     "hetrec": "connectors.hetrec:connect",
@@ -72,6 +80,31 @@ LIVE: dict[str, Live] = {
 """Sources that are asked over the network."""
 
 
+def plugins(folder: str | None) -> dict[str, Live]:
+    """The live sources that a folder of plug-ins registers; none where there is no folder.
+
+    Raises:
+        ValueError: Its registry cannot be read, or names one of ours.
+    """
+    file = Path(folder).expanduser() / REGISTRY_FILE if folder else None
+    if file is None or not file.exists():
+        return {}
+    try:
+        said: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+        found = {name: Live(**{key: _frozen(value) for key, value in live.items()}) for name, live in said.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as exc:
+        known = ", ".join(field.name for field in fields(Live))
+        raise ValueError(f"{file}: expected {{name: {{{known}}}}} as JSON ({exc}); mend it or unset {PLUGINS}") from exc
+    for name in found:
+        if name in LIVE or name in CONNECTORS:
+            raise ValueError(f"{file}: mediateca has a connector '{name}' itself; give yours another name")
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 def connect(connector: str, **settings: Any) -> Any:
     """The connector of that name, made with the settings of its catalogue entry.
 
@@ -114,3 +147,6 @@ def _made_by(place: str) -> Any:
 
 def _is_live(make: Any) -> bool:
     return any(p.kind is Parameter.VAR_KEYWORD for p in signature(make).parameters.values())
+
+
+LIVE.update(plugins(os.environ.get(PLUGINS)))

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from pydantic import BaseModel, SecretStr
 
@@ -12,7 +11,7 @@ from connectors.base import Request, Wanted
 from connectors.candidates import Candidate, year_of
 from connectors.errors import AuthError, ConnectorError, NotFound
 from connectors.http import Policy, PolicySettings
-from connectors.json_api import ApiSettings, JsonApi
+from connectors.json_api import ApiSettings, JsonApi, path_of
 from connectors.live import offered, secret_from, settled
 from connectors.tmdb_answers import error_of, poster_of
 from connectors.tmdb_models import Configuration, Film, Found, Search
@@ -64,14 +63,14 @@ class Tmdb(JsonApi[TmdbSettings]):
 
     def address(self, request: Request) -> tuple[str, dict[str, str]]:
         """The path and the parameters of a question."""
-        spoken, key = {"language": self._settings.language}, quote(request.key, safe="")
+        spoken = {"language": self._settings.language}
         match request.entity:
             case "find":
-                return f"find/{key}", {"external_source": "imdb_id", **spoken}
+                return path_of("find", request.key), {"external_source": "imdb_id", **spoken}
             case "film":
                 # Trailers are often marked with the language they are in, or with none.
                 videos = {"include_video_language": f"{self._settings.language[:2]},null"}
-                return f"movie/{key}", {"append_to_response": APPENDED, **videos, **spoken}
+                return path_of("movie", request.key), {"append_to_response": APPENDED, **videos, **spoken}
             case "search":
                 return "search/movie", {"include_adult": "false", **spoken, **request.params}
             case _:

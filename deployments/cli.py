@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from deployments.cli_links import links_app
+from deployments.cli_new import new_app
 from deployments.cli_sandbox import sandbox_app
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ app = typer.Typer(
 release_app = typer.Typer(no_args_is_help=True, help="List, compare and roll back releases.")
 app.add_typer(release_app, name="release")
 app.add_typer(links_app, name="links")
+app.add_typer(new_app, name="new")
 app.add_typer(sandbox_app, name="sandbox")
 
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]

@@ -48,7 +48,7 @@ def from_candidate(connector: str, source_id: str, bodies: Bodies) -> Row:
     """A track or film of a source without a reader of its own here: its candidate, and what its connector adds."""
     live, said = LIVE[connector], _mute(connector)
     payload = bodies[live.described_by]
-    with suppress(SchemaDrift):
+    with suppress(SchemaDrift, AttributeError, LookupError, TypeError, ValueError):  # strangers' shapes
         for found in said.candidates(live.described_by, payload)[:1]:
             more = said.describe(payload) if hasattr(said, "describe") else {}
             row = {

@@ -1,99 +1,20 @@
-"""Exchanges for live connectors: what is asked is matched, what is answered is played back, nothing else goes.
+"""The cassettes of these tests, by their names."""
 
-A cassette is a JSON file of exchanges `{"ask": "GET /v1/tracks/x?market=SE", "status": 200, "headers": {}, "body": x}`;
-`body` is JSON, or text as it is. Asks are compared by method, path and parameters (of query and form together, without
-keys and tokens). An exchange answers once, the last of those with the same ask as often as it is asked.
-"""
-
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from typing import Self
 
-from requests import PreparedRequest, Response
-from urllib3 import HTTPResponse
+from connectors.cassette import SECRET, Judge, Unrecorded
+from connectors.cassette import Cassette as Played
 
-from connectors.errors import ConnectorError
-from connectors.http import Policy, PolicySettings
-from connectors.http_answers import Answer
-from connectors.http_httpx2 import PolicyTransport
-from connectors.http_requests import PolicySession
+__all__ = ["FOLDER", "SECRET", "Cassette", "Unrecorded"]
 
 FOLDER = Path(__file__).with_name("cassettes")
-SECRET = "s3cr3t-0123456789abcdef"
-Judge = Callable[[Answer], ConnectorError | None]
-UNTOLD = {"api_key", "client_secret"}
 
 
-class Unrecorded(BaseException):
-    """A question that the cassette does not know; no `except Exception` of a client library turns it into another."""
-
-
-class Cassette(Policy):
-    """A policy whose wire is a list of exchanges; all the rest of it is real."""
-
-    def __init__(
-        self,
-        source: str,
-        exchanges: Sequence[Mapping[str, Any]] = (),
-        judge: Judge | None = None,
-        ledger: Path | None = None,
-        **limits: Any,
-    ) -> None:
-        super().__init__(source, PolicySettings(backoff_s=0, **limits), secrets=[SECRET], judge=judge, ledger=ledger)
-        self.left = list(exchanges)
-        self.asked: list[str] = []
-        self.last: dict[str, Mapping[str, Any]] = {}
+class Cassette(Played):
+    """A cassette of the folder beside this file."""
 
     @classmethod
-    def of(cls, name: str, judge: Judge | None = None) -> "Cassette":
+    def of(cls, name: str, judge: Judge | None = None) -> Self:
         """The cassette of that name, as "spotify/playlist"."""
-        return cls(name.partition("/")[0], json.loads((FOLDER / f"{name}.json").read_text()), judge)
-
-    def answer(self, method: str, url: str, form: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body for what was asked; `Unrecorded` where no exchange matches."""
-        parts = urlsplit(url)
-        pairs = sorted((k, v) for k, v in parse_qsl(parts.query, True) + parse_qsl(form, True) if k not in UNTOLD)
-        ask = f"{method} {unquote(parts.path)}{'?' if pairs else ''}{unquote(urlencode(pairs)).replace('+', ' ')}"
-        self.asked.append(ask)
-        found = next((e for e in self.left if _plain(e["ask"]) == ask), None)
-        if found is not None:
-            self.left.remove(found)
-        found = self.last[ask] = found or self.last.get(ask) or {}
-        if not found:
-            raise Unrecorded(f"nothing was recorded for '{ask}'; left: {[e['ask'] for e in self.left]}")
-        body = found.get("body", "")
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        kind = "text/plain" if isinstance(body, str) else "application/json"
-        return found.get("status", 200), {"Content-Type": kind, **found.get("headers", {})}, data
-
-    def session(self) -> PolicySession:
-        return self._wired(PolicySession(self))
-
-    def transport(self) -> PolicyTransport:
-        transport = PolicyTransport(self)
-        self._wired(transport._session)
-        return transport
-
-    def _own(self) -> PolicySession:
-        return self._wired(super()._own())
-
-    def _wired(self, session: PolicySession) -> PolicySession:
-        adapter = session.policy_adapter
-
-        def play(request: PreparedRequest, proxies: Any = None) -> Response:
-            form = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
-            status, headers, body = self.answer(str(request.method), str(request.url), form)
-            raw = HTTPResponse(io.BytesIO(body), headers=headers, status=status, preload_content=False)
-            return adapter.build_response(request, raw)
-
-        adapter.open = play  # type: ignore[method-assign]
-        return session
-
-
-def _plain(ask: str) -> str:
-    """The ask with its parameters in order."""
-    path, _, query = ask.partition("?")
-    return path + ("?" + "&".join(sorted(query.split("&"))) if query else "")
+        return cls.read(name.partition("/")[0], FOLDER / f"{name}.json", judge)

@@ -116,6 +116,9 @@ GROWTH = {
     "image_folder": ("file", "a.png", b"\x00"),
     "lastfm_1k": ("play", LASTFM, b"u\t2009-05-04T23:08:57Z\t\tA\t\tU\n"),
 }
+# A new connector brings a folder of samples: `samples/NAME`, small files as they are read.
+SAMPLES = Path(__file__).with_name("samples")
+SOURCES |= {folder.name: {file.name: file.read_bytes() for file in folder.iterdir()} for folder in SAMPLES.glob("*/")}
 EVERY = pytest.mark.parametrize("name", sorted(registry.CONNECTORS))
 FILES = [(name, file) for name in sorted(SOURCES) for file in SOURCES[name]]
 
@@ -127,7 +130,8 @@ def lay(folder, name):
 
 
 def test_every_connector_of_the_registry_is_checked_here():
-    assert set(SOURCES) == set(GROWTH) == set(registry.CONNECTORS)
+    assert set(SOURCES) == set(registry.CONNECTORS)
+    assert set(GROWTH) <= set(SOURCES)
 
 
 def test_an_unknown_connector_is_refused_with_the_nearest_name():
@@ -271,8 +275,10 @@ def test_listing_parts_reads_no_more_than_a_header_or_a_directory(name, tmp_path
 
 @EVERY
 def test_a_digest_changes_only_for_the_part_that_grew(name, tmp_path, monkeypatch):
-    entity, file, more = GROWTH[name]
     connector = lay(tmp_path, name)
+    part = connector.parts()[0]
+    its_last_line = SOURCES[name][part.file].splitlines(keepends=True)[-1]
+    entity, file, more = GROWTH.get(name, (part.entity, part.file, its_last_line))
     data = SOURCES[name][file]
     (tmp_path / file).write_bytes(data + (b"" if name == "mpd" else more * 20))
     monkeypatch.setattr(bulk, "PART_BYTES", 200)
