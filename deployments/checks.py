@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deployments.checks_live import live_checks
+from deployments.checks_live import KEYS, live_checks
+from deployments.checks_server import server_check, stored_keys
 from tasks.settings import home, shipped
 
 _PACKAGES = ("deltalake", "duckdb", "polars", "prefect", "pyarrow", "sentence-transformers", "torch")
@@ -16,6 +17,9 @@ _LOW_DISK_BYTES = 5 << 30
 
 def run_checks() -> list[dict[str, Any]]:
     """One row per check: what was found, and what to do where it is not enough."""
+    server = server_check()
+    keys = [variable for variables in KEYS.values() for variable in variables]
+    stored = stored_keys(keys) if os.environ.get("PREFECT_API_URL") and server["state"] == "ok" else ()
     return [
         _python(),
         *map(_package, _PACKAGES),
@@ -24,9 +28,9 @@ def run_checks() -> list[dict[str, Any]]:
         _home(),
         _disk(),
         _real_data(),
-        _server(),
+        server,
         _catalogues(),
-        *live_checks(),
+        *live_checks(stored),
     ]
 
 
@@ -106,11 +110,6 @@ def _real_data() -> dict[str, Any]:
         found or "not set",
         "the catalogues films and music read their files there; demo needs none",
     )
-
-
-def _server() -> dict[str, Any]:
-    url = os.environ.get("PREFECT_API_URL")
-    return _row("prefect server", "ok", url or "none set: `mediateca build` starts a local one while it runs")
 
 
 def _catalogues() -> dict[str, Any]:

@@ -1,31 +1,44 @@
 """What `mediateca doctor` looks at for sources that are asked over the network."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from connectors.registry import LIVE
+from tasks.prepare import stored_as
 
 KEYS: Mapping[str, tuple[str, ...]] = {name: live.keys for name, live in LIVE.items() if live.keys}
 """The environment variables that hold each live connector's keys."""
 
+_PAGES = {
+    "lastfm": "https://www.last.fm/api/account/create",
+    "spotify": "https://developer.spotify.com/dashboard",
+    "genius": "https://genius.com/api-clients",
+    "tmdb": "https://www.themoviedb.org/settings/api",
+}
 
-def live_checks() -> list[dict[str, Any]]:
-    """One row per service that takes a key, one for what YouTube needs, one per quota that is being used up."""
-    return [*(_keys(name, variables) for name, variables in KEYS.items()), _javascript(), *_quotas()]
+
+def live_checks(stored: Collection[str] = ()) -> list[dict[str, Any]]:
+    """One row per service that takes a key, one for what YouTube needs, one per quota that is being used up.
+
+    Args:
+        stored: Those of `KEYS` that a Prefect server keeps in Secret blocks.
+    """
+    return [*(_keys(name, variables, stored) for name, variables in KEYS.items()), _javascript(), *_quotas()]
 
 
 def _row(check: str, state: str, found: str, hint: str = "") -> dict[str, Any]:
     return {"check": check, "state": state, "found": found, "hint": hint}
 
 
-def _keys(name: str, variables: tuple[str, ...]) -> dict[str, Any]:
-    missing = [variable for variable in variables if not os.environ.get(variable)]
-    if not missing:
-        return _row(f"keys {name}", "ok", f"{' and '.join(variables)} set")
-    return _row(
-        f"keys {name}", "warn", f"{' and '.join(missing)} not set", f"needed to ask the real {name}; demo needs none"
-    )
+def _keys(name: str, variables: tuple[str, ...], stored: Collection[str]) -> dict[str, Any]:
+    missing = [variable for variable in variables if not os.environ.get(variable) and variable not in stored]
+    if missing:
+        where = f"; get one at {_PAGES[name]}" if name in _PAGES else ""
+        hint = f"only the real {name} asks for it, demo does not{where}, then `export {missing[0]}=...`"
+        return _row(f"keys {name}", "warn", f"{' and '.join(missing)} not set", hint)
+    found = (f"{v} set" if os.environ.get(v) else f"{v} in the Secret block {stored_as(v)}" for v in variables)
+    return _row(f"keys {name}", "ok", ", ".join(found))
 
 
 def _javascript() -> dict[str, Any]:

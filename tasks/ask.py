@@ -47,8 +47,12 @@ class NotAsked(ConnectorError):
 
 def connect_live(settings: SourceSettings) -> LiveConnector:
     """The connector of a live source; in a sandbox its endpoints and keys are the sandbox's."""
-    stands_in: dict[str, Any] = json.loads(os.environ.get(SANDBOX) or "{}").get(settings.connector, {})
-    return connect(settings.connector, **settings.options | stands_in)
+    return connect(settings.connector, **settings.options | stood_in_for().get(settings.connector, {}))
+
+
+def stood_in_for() -> dict[str, dict[str, Any]]:
+    """Settings of the connectors that ask a sandbox, by name."""
+    return json.loads(os.environ.get(SANDBOX) or "{}")
 
 
 def replaying() -> bool:

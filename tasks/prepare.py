@@ -1,20 +1,28 @@
-"""What must be there before a catalogue's sources can be read: a generated world, and who serves it."""
+"""What must be there before a catalogue's sources can be read: keys, or a generated world and who serves it."""
 
 import json
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from connectors.registry import LIVE
 from storage.errors import make_folder, told
-from tasks.ask import REPLAY, SANDBOX
+from tasks.ask import REPLAY, SANDBOX, replaying, stood_in_for
 from tasks.settings import Catalogue
 
 # By name: the sandbox is a deployment, and the layers below must not import it.
 _GENERATOR = "deployments.sandbox.world"
 _STAND_IN = "deployments.sandbox.stand_in"
 _WHAT = "generated world"
+
+
+def is_to_be_made(catalogue: Catalogue) -> bool:
+    """Whether the catalogue has a world that is not there yet: making it takes seconds."""
+    return catalogue.world is not None and not Path(catalogue.world.path).exists()
 
 
 def ensure_world(catalogue: Catalogue) -> None:
@@ -42,6 +50,32 @@ def standing_in(catalogue: Catalogue) -> Generator[None]:
         return
     with import_module(_STAND_IN).running(Path(catalogue.world.path)) as settings, _set(SANDBOX, json.dumps(settings)):
         yield
+
+
+@contextmanager
+def with_keys(catalogue: Catalogue, stored: Callable[[str], SecretStr | None]) -> Generator[list[str]]:
+    """Let the live sources find the keys that the environment lacks, in this process and in its workers.
+
+    Args:
+        catalogue: Its sources say which keys they take.
+        stored: Looks a key up by the name under which a deployment stores it (`lastfm-api-key`).
+
+    Yields:
+        The variables that neither has.
+    """
+    asked = {s.connector for s in catalogue.sources.values() if s.is_live} - stood_in_for().keys()
+    names = () if replaying() else (name for connector in sorted(asked) for name in LIVE[connector].keys)
+    missing = dict.fromkeys(name for name in names if not os.environ.get(name))
+    with ExitStack() as found:
+        for name in missing:
+            if secret := stored(stored_as(name)):
+                found.enter_context(_set(name, secret.get_secret_value()))
+        yield [name for name in missing if not os.environ.get(name)]
+
+
+def stored_as(variable: str) -> str:
+    """Under which name a deployment stores what else stands in that variable: `lastfm-api-key`."""
+    return variable.lower().replace("_", "-")
 
 
 @contextmanager

@@ -74,7 +74,8 @@ def validation_of(store: Store) -> dict[str, Any]:
 def _refuse_nothing(counts: dict[str, int]) -> None:
     if not counts["items"]:
         raise ReleaseBlocked(
-            "no release: the table 'items' is empty; look at `select * from quarantine` and at the paths of the sources"
+            "no release: the table 'items' is empty; look at `select * from quarantine`, at the paths of the sources "
+            "and, for live ones, at their keys (`mediateca doctor`)"
         )
 
 

@@ -15,14 +15,16 @@ from typing import Any
 from uuid import uuid4
 
 from prefect import task
+from prefect.blocks.system import Secret
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
+from pydantic import SecretStr
 
 from storage.lock import build_lock
 from storage.releases import Release, current_release, releases
 from storage.store import Store
 from tasks.plan import Step, all_stages, reads_sources, stages_of
-from tasks.prepare import asking_nobody, ensure_world, standing_in
+from tasks.prepare import asking_nobody, ensure_world, standing_in, with_keys
 from tasks.progress import Bars
 from tasks.release import ReleaseBlocked, publish_release, validation_of
 from tasks.settings import Catalogue, load_catalogue
@@ -115,16 +117,31 @@ def open_build(
         StoreLocked: Another build holds the store.
     """
     chosen = load_catalogue(catalogue)
-    ensure_world(chosen)
     store = Store(chosen.store_url)
     asking = asking_nobody() if replay else standing_in(chosen)
-    with build_lock(store.url, wait_s=wait_s), asking, Bars(quiet=quiet) as bars:
-        store.create((stage.writes for stage in all_stages(chosen, store)), owner=chosen.catalogue)
-        build = Build(catalogue=chosen, store=store, progress=bars, last=last_runs(store), refit=refit, replay=replay)
-        try:
-            yield build
-        finally:
-            build.close()
+    with Bars(quiet=quiet) as bars, build_lock(store.url, wait_s=wait_s):
+        bars.look("sources")
+        ensure_world(chosen)
+        with asking, with_keys(chosen, _stored_secret) as missing:
+            for name in missing:
+                bars.note(f"{name} is not set, so its source answers nothing (`mediateca doctor` says where to get it)")
+            bars.look("tables")
+            store.create((stage.writes for stage in all_stages(chosen, store)), owner=chosen.catalogue)
+            last = last_runs(store)
+            build = Build(catalogue=chosen, store=store, progress=bars, last=last, refit=refit, replay=replay)
+            try:
+                yield build
+            finally:
+                build.close()
+
+
+def _stored_secret(name: str) -> SecretStr | None:
+    """What the Prefect Secret block of that name holds; None if the server has none."""
+    try:
+        block: Any = Secret.load(name)
+    except ValueError:
+        return None
+    return SecretStr(str(block.get()))
 
 
 def run(build: Build, *steps: Step) -> None:
@@ -157,6 +174,7 @@ def release(build: Build) -> Release:
         ReleaseBlocked: The tables are not fit to be released.
     """
     started = time.perf_counter()
+    build.progress.look("release")
     before = _newest(build.store)
     try:
         published = publish_release(build.catalogue, build.store, partial=build.partial)

@@ -142,6 +142,10 @@ class Done:
 class Progress(Protocol):
     """Who is told how far a stage is."""
 
+    def look(self, what: str) -> None:
+        """A stage looks for what there is to do."""
+        ...
+
     def begin(self, stage: str, keys: int) -> None:
         """A stage has `keys` to do."""
         ...
@@ -157,6 +161,9 @@ class Progress(Protocol):
 
 class Silent:
     """Tells nobody."""
+
+    def look(self, what: str) -> None:
+        """Nothing."""
 
     def begin(self, stage: str, keys: int) -> None:
         """Nothing."""
@@ -278,6 +285,7 @@ def run_stage(
     """
     started, now = time.perf_counter(), datetime.now(UTC)
     progress = progress or Silent()
+    progress.look(stage.name)
     if stage.prepare:
         stage = replace(stage.prepare(store), chunk_keys=stage.chunk_keys)
     result = StageResult(stage=stage.name)

@@ -12,8 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from deployments.sandbox.serve import serve
 
 ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"full --watch": "full -p catalogue=demo-files --watch", "status demo": "status demo-files"}
+"""`demo` takes minutes, and has tests of its own."""
+KEY = "the-key-that-only-the-server-keeps"
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -80,20 +86,50 @@ def wait_for(url: str) -> None:
     raise AssertionError(f"{url} did not answer")
 
 
-def test_the_page_ends_with_a_finished_run_and_a_release(
-    environment: dict[str, str], background: list["subprocess.Popen[bytes]"], port: int, home: Path
+def run_here(commands: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(["sh", "-ec", commands], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_page_ends_with_a_finished_run_a_release_and_keys_in_blocks(
+    environment: dict[str, str],
+    background: list["subprocess.Popen[bytes]"],
+    port: int,
+    home: Path,
+    small_world: Path,
 ) -> None:
+    said: list[str] = []
     for kind, commands in blocks()[1:]:
-        commands = commands.replace("4200", str(port))
+        commands = re.sub("4200|full --watch|status demo", lambda m: QUICK.get(m[0], str(port)), commands)
         if kind:
             background.append(in_background(commands, environment, home / f"{kind}.log"))
             if kind == "server":
                 wait_for(f"http://127.0.0.1:{port}/api/health")
         else:
-            done = subprocess.run(["sh", "-ec", commands], env=environment, cwd=ROOT, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "release v1" in done.stdout
-    assert published(port) == {"catalogue": "demo", "release": "v1", "partial": False, "store": str(home / "demo")}
+            said.append(run_here(commands, environment | {"LASTFM_API_KEY": KEY}))
+    assert any("release v1" in text for text in said)
+    store = str(home / "demo-files")
+    assert published(port) == {"catalogue": "demo-files", "release": "v1", "partial": False, "store": store}
+    assert "LASTFM_API_KEY in the Secret block lastfm-api-key" in run_here("mediateca doctor", environment)
+    check_that_a_worker_finds_its_key(environment, home, small_world)
+
+
+def check_that_a_worker_finds_its_key(environment: dict[str, str], home: Path, world: Path) -> None:
+    """A live source is asked with the key of a Secret block, which then lies nowhere: no log, table or parameter."""
+    save = "from prefect.blocks.system import Secret; Secret(value={!r}).save('tmdb-api-key')"
+    run_here(f'python -c "{save.format(KEY)}"', environment)
+    with serve(world) as sandbox:
+        asked = {"connector": "tmdb", "items": False, "options": {"api_root": f"{sandbox.url}/tmdb/3/"}}
+        films = {"connector": "movielens", "path": str(world / "movielens")}
+        catalogue = {"catalogue": "films-live", "sources": {"movielens": films, "tmdb": asked}}
+        (home / "films-live.yaml").write_text(yaml.safe_dump(catalogue))
+        run_here(f"prefect deployment run build-features/full -p catalogue={home}/films-live.yaml --watch", environment)
+    counts = "select state, reason, count(*) n from links where source = 'tmdb' group by all order by n desc"
+    found = json.loads(run_here(f'mediateca sql {home}/films-live.yaml "{counts}" --json', environment))
+    assert found[0]["state"] == "accepted"
+    assert "no_access" not in {row["reason"] for row in found}
+    assert [path for path in home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()] == []
 
 
 def published(port: int) -> dict[str, object]:
