@@ -223,11 +223,13 @@ def write_catalogue(folder: Path, *, films: int = 120, tracks: int = 150, chunk_
 
     world = folder / "world"
     generate(world, films=films, tracks=tracks)
-    text = (SHIPPED / "demo.yaml").read_text(encoding="utf-8").replace("${MEDIATECA_HOME}/worlds/demo", str(world))
+    shipped = (SHIPPED / "demo-files.yaml").read_text(encoding="utf-8")
+    text = shipped.replace("${MEDIATECA_HOME}/worlds/demo-files", str(world))
     head, _, rest = text.partition("world:\n")
     text = head + rest.partition("\n")[2]  # without `world:` and its path: the files are there
     path = folder / "killed.yaml"
-    path.write_text(text.replace("catalogue: demo", f"catalogue: killed\nchunk_keys: {chunk_keys}"), encoding="utf-8")
+    text = text.replace("catalogue: demo-files", f"catalogue: killed\nchunk_keys: {chunk_keys}")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Build, version and release multimodal recommendation datasets.\n\n"
-    "A catalogue (`demo`, `films`, `music`, or your own YAML file) says what to build.\n\n"
+    "A catalogue (`demo`, `demo-files`, `films`, `music`, or your own YAML file) says what to build.\n\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (a quota was used up), 4 not fit to be released.",
 )
 release_app = typer.Typer(no_args_is_help=True, help="List, compare and roll back releases.")
@@ -94,12 +94,27 @@ def _stop(message: str, code: int) -> NoReturn:
 
 def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
     from storage.store import Store
-    from tasks.prepare import ensure_world
     from tasks.settings import load_catalogue
 
     chosen = load_catalogue(catalogue)
-    ensure_world(chosen)
     return chosen, Store(chosen.store_url)
+
+
+def _readable(catalogue: str, *, quiet: bool) -> tuple["Catalogue", "Store"]:
+    """As `_open`, and the sources' files are there: a generated world is made where it is not."""
+    from tasks.prepare import ensure_world, is_to_be_made
+    from tasks.progress import waiting
+
+    chosen, store = _open(catalogue)
+    if is_to_be_made(chosen) and not quiet:
+        _tell(f"making the world of '{chosen.catalogue}' (once, about 10 s) ...")
+    with waiting("world", quiet=quiet):
+        ensure_world(chosen)
+    return chosen, store
+
+
+def _tell(message: str) -> None:
+    typer.secho(message, err=True, dim=True)
 
 
 def _built(catalogue: str) -> tuple["Catalogue", "Store"]:
@@ -185,11 +200,13 @@ def build(
     Example: `mediateca build demo`
     """
     from tasks.plan import make_plan
+    from tasks.progress import waiting
 
-    chosen, store = _open(catalogue)
+    chosen, store = _readable(catalogue, quiet=as_json)
     if bad := set(refit or ()) - {"tabular"}:
         raise ValueError(f"--refit {sorted(bad)[0]}: nothing is fitted there; known: tabular")
-    plan = make_plan(chosen, store)
+    with waiting("plan", quiet=as_json):
+        plan = make_plan(chosen, store)
     if not refit and not replay and all(row["up_to_date"] for row in plan):
         _nothing_to_do(catalogue, store, plan, as_json=as_json)
         return
@@ -207,25 +224,28 @@ def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: An
     """The flow on a local server, or on the one that PREFECT_API_URL names."""
     from deployments.local_server import prefect_server
     from storage.lock import build_lock
+    from tasks.progress import waiting
     from tasks.settings import home
 
     with build_lock(store.url, wait_s=flags["wait_s"]):
         pass  # refuse now, not after the server's start; the flow takes the lock for itself
 
-    def tell(message: str) -> None:
-        typer.secho(message, err=True, dim=True)
-
-    with prefect_server(home(), keep=keep_server, tell=tell):
+    quiet = flags["quiet"]
+    with ExitStack() as server, waiting("server", quiet=quiet):
+        server.enter_context(prefect_server(home(), keep=keep_server, tell=_tell))
         from flows.build_features import build_features
         from tasks.release import ReleaseBlocked
 
         flow: Any = build_features
         try:
-            return flow(catalogue, **flags)
+            result = flow(catalogue, **flags)  # tells how far it is by itself
         except ReleaseBlocked as blocked:
-            if flags["quiet"]:
+            if quiet:
                 _print_json(blocked.result)
             raise
+        with waiting("server", quiet=quiet):
+            server.close()
+        return result
 
 
 def _nothing_to_do(catalogue: str, store: "Store", plan: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -275,7 +295,7 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     """
     from tasks.plan import make_plan
 
-    chosen, store = _open(catalogue)
+    chosen, store = _readable(catalogue, quiet=as_json)
     rows = make_plan(chosen, store)
     if as_json:
         _print_json({"stages": rows})
@@ -639,16 +659,26 @@ def init(
     images: Annotated[
         Path | None, typer.Option(help="Folder of pictures; one called like a recording belongs to it.")
     ] = None,
+    listener: Annotated[
+        list[str] | None, typer.Option(help="User of Last.fm whose history is read; may be repeated.")
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Also search the live sources: Spotify, YouTube, Genius, TMDb. Needs keys."),
+    ] = False,
 ) -> None:
-    """Write a catalogue over your own files, ready to build.
+    """Write a catalogue over your own files and listeners, ready to build.
 
     Example: `mediateca init my-music.yaml --music ~/Music --images ~/Covers`
+
+    With the live sources, whose keys `mediateca doctor` looks for: `mediateca init live.yaml --listener rj --live`
     """
     from deployments.template import catalogue_text
 
     given = {"movielens": movielens, "tmdb_files": tmdb, "spotify_tracks": spotify, "mpd": mpd, "lastfm_1k": lastfm}
     given |= {"music_folder": music, "image_folder": images}
-    text = catalogue_text(path, {name: folder for name, folder in given.items() if folder})
+    found = {name: folder for name, folder in given.items() if folder}
+    text = catalogue_text(path, found, listeners=listener or (), live=live)
     _write("init", path, text.encode(), mode="xb")
     typer.echo(f"wrote {path}; next: {_me()} plan {shlex.quote(str(path))}")
 

@@ -118,3 +118,18 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     assert cli(tmp_path, "init", "mine.yaml", "--music", "music").returncode == 0
     ran = cli(tmp_path, "plan", "mine.yaml")
     assert (ran.returncode, "music_folder: no file in" in ran.stderr) == (2, True)
+
+
+def test_live_sources_are_searched_for_what_the_others_have(tmp_path: Path) -> None:
+    (tmp_path / "ml").mkdir()
+    path, films = tmp_path / "mine.yaml", {"movielens": tmp_path / "ml"}
+    path.write_text(catalogue_text(path, films, listeners=["rj", "yes", 'a "b": #c'], live=True), encoding="utf-8")
+    found = load_catalogue(str(path))
+    assert found.sources["lastfm"].live.users == ("rj", "yes", 'a "b": #c')
+    assert list(found.sources) == ["movielens", "lastfm", "spotify", "youtube", "genius", "tmdb", "trailers"]
+    assert [name for name, source in found.sources.items() if source.is_searched] == list(found.sources)[2:]
+    assert set(found.featurizers.chosen) == {"minilm", "image_descriptors", "mel", "audio_descriptors", "tabular"}
+    path.write_text(catalogue_text(path, films, live=True), encoding="utf-8")
+    assert list(load_catalogue(str(path)).sources) == ["movielens", "tmdb", "trailers"]
+    with pytest.raises(ValueError, match="--live searches for tracks or films"):
+        catalogue_text(path, {"image_folder": tmp_path}, live=True)

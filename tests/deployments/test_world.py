@@ -366,10 +366,10 @@ def test_another_song_is_another_clip_and_the_same_one_the_same() -> None:
     assert int(np.abs(clips.make_clip(7, 0, first)).max()) < 2**15 - 1
 
 
-def test_the_demo_hears_and_sees_its_tracks_and_films(home: Path) -> None:
-    catalogue = load_catalogue("demo")
+def test_the_bulk_demo_hears_and_sees_its_tracks_and_films(home: Path) -> None:
+    catalogue = load_catalogue("demo-files")
     ensure_world(catalogue)
-    truth = json.loads((home / "worlds/demo/truth.json").read_bytes())
+    truth = json.loads((home / "worlds/demo-files/truth.json").read_bytes())
     store = Store(catalogue.store_url)
     store.create()
     for stage in all_stages(catalogue, store)[:4]:
@@ -383,7 +383,7 @@ def test_the_demo_hears_and_sees_its_tracks_and_films(home: Path) -> None:
         roots = media_roots(catalogue, entity)
         for item, source, file, _ in con.sql(wanted_media(catalogue, entity)).fetchall():
             path = media_path(roots, source, file)
-            found.add(path.relative_to(home / "worlds/demo").as_posix())
+            found.add(path.relative_to(home / "worlds/demo-files").as_posix())
             assert titles[item] == named[path.stem]
     assert found == set(truth["media"])
     assert len(found) == 60 + 60 + 200

@@ -35,7 +35,7 @@ TABLES = ("items", "interactions", "users", "texts", "links", "media", *(f"featu
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """The demo catalogue over a small world."""
+    """The sources of `demo-files` over a small world."""
     folder = tmp_path_factory.mktemp("world")
     generate(folder / "world", **WORLD)
     numbers = {"numeric": ["year", "duration_ms", "tempo"]}

@@ -290,7 +290,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_catalogue_names_the_nearest() -> None:
     with pytest.raises(
-        CatalogueError, match="no catalogue 'demmo': did you mean 'demo'\\? shipped: demo, films, music, sandbox"
+        CatalogueError, match="no catalogue 'demmo': did you mean 'demo'\\? shipped: demo, demo-files, films, music"
     ):
         load_catalogue("demmo")
     with pytest.raises(CatalogueError, match=r"no catalogue 'shelf\.yaml': shipped: .* writes one"):
