@@ -22,7 +22,7 @@ from tasks.stage import Stage, last_runs, per_item, rows_table
 if TYPE_CHECKING:
     from expectations.gate import Found
 
-VERSION = "1"
+VERSION = "2"
 _NAME = "release"
 _COUNTED = ("items", "users", "texts", "media")  # at the head of the page, beside interactions
 

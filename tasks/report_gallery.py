@@ -16,6 +16,7 @@ from tasks.report_html import NARROW, Cell, number, plural, section, share, shor
 from tasks.report_items import Shown, Spectrogram
 
 _TEXT, _TITLE = 320, 80  # characters shown
+_LINES = 8  # of a text shown: two stanzas of lyrics
 
 
 class Drawn(NamedTuple):
@@ -44,7 +45,7 @@ def _cards(items: Sequence[Shown], kind: str) -> str:
 
 def _card(item: Shown) -> str:
     facts = [", ".join(item.creators), str(item.year or ""), ", ".join(item.genres[:3])]
-    said = shortened(item.text, _TEXT) if item.text else ""
+    said = _beginning(item.text) if item.text else ""
     name = text(shortened(item.title, _TITLE))
     picture = f'<img src="{_inline(item.cover, "image/jpeg")}" alt="Picture of {name}">' if item.cover else ""
     return (
@@ -52,6 +53,14 @@ def _card(item: Shown) -> str:
         f'<p class="meta">{text(" · ".join(fact for fact in facts if fact) or item.kind)}</p>'
         f"{f'<p class=say>{text(said)}</p>' if said else ''}</div></div>{_sound(item, name)}</article>"
     )
+
+
+def _beginning(value: str) -> str:
+    """The first lines of a text; lyrics have many short ones."""
+    lines = value.splitlines()
+    head = "\n".join(lines[:_LINES]).rstrip()
+    said = shortened(head, _TEXT)
+    return f"{said}\u00a0…" if said == head and len(lines) > _LINES else said
 
 
 def _sound(item: Shown, name: str) -> str:
