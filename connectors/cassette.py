@@ -23,7 +23,7 @@ from connectors.errors import ConnectorError
 from connectors.http import Policy, PolicySettings
 from connectors.http_answers import Answer
 from connectors.http_httpx2 import PolicyTransport
-from connectors.http_requests import PolicySession
+from connectors.http_requests import PolicyAdapter, PolicySession
 
 SECRET = "s3cr3t-0123456789abcdef"
 """A key to connect with; no test should find it in an error, an address or a log."""
@@ -80,6 +80,10 @@ class Cassette(Policy):
     def session(self) -> PolicySession:
         """As the base class, over the exchanges."""
         return self._wired(PolicySession(self))
+
+    def adapter(self) -> PolicyAdapter:
+        """As the base class, over the exchanges."""
+        return self.session().policy_adapter
 
     def transport(self) -> PolicyTransport:
         """As the base class, over the exchanges."""
