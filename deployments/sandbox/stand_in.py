@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +13,16 @@ from typing import Any
 
 from deployments.sandbox.faults import Faults, read_faults
 from deployments.sandbox.serve import serve, settings_of
+from deployments.sandbox.server import HOST
+from storage.hashing import digest
 
 FAULTS = "MEDIATECA_SANDBOX_FAULTS"
 """Preset or JSON file of the faults that builds meet; none if it is not set."""
 LOG = "MEDIATECA_SANDBOX_LOG"
 """File that gets a line of JSON for each request."""
+_PORTS = range(20_000, 30_000)  # below those that systems give to outgoing connections
+_PORT_WAIT_S = 3.0
+"""A sandbox whose build was killed takes a moment to end."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,9 +59,33 @@ def running(world: Path) -> Generator[dict[str, dict[str, Any]]]:
             process.stdin.close()
 
 
+def port_of(world: Path) -> int:
+    """The port of a world, the same every time: answers in `raw` say where covers lie, also after a killed build.
+
+    Where somebody else has it: 0, for any other.
+    """
+    port = _PORTS[digest(str(world.resolve()).encode()) % len(_PORTS)]
+    deadline = time.monotonic() + _PORT_WAIT_S
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            return 0
+        time.sleep(0.1)
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 def main(world: Path, faults: Faults, log: Path | None) -> None:
     """Serve until standard input is closed; the first line of the output is the settings."""
-    with serve(world, faults, log=log) as sandbox:
+    with serve(world, faults, port=port_of(world), log=log) as sandbox:
         print(json.dumps(settings_of(sandbox)), flush=True)
         sys.stdin.read()
 
