@@ -34,8 +34,8 @@ def _row(check: str, state: str, found: str, hint: str = "") -> dict[str, Any]:
 def _keys(name: str, variables: tuple[str, ...], stored: Collection[str]) -> dict[str, Any]:
     missing = [variable for variable in variables if not os.environ.get(variable) and variable not in stored]
     if missing:
-        where = f"; get one at {_PAGES[name]}" if name in _PAGES else ""
-        hint = f"only the real {name} asks for it, demo does not{where}, then `export {missing[0]}=...`"
+        where = f"get one at {_PAGES[name]}, then " if name in _PAGES else ""
+        hint = f"only the real {name} asks for it, demo does not; {where}`export {missing[0]}=...`"
         return _row(f"keys {name}", "warn", f"{' and '.join(missing)} not set", hint)
     found = (f"{v} set" if os.environ.get(v) else f"{v} in the Secret block {stored_as(v)}" for v in variables)
     return _row(f"keys {name}", "ok", ", ".join(found))
