@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
@@ -17,6 +16,7 @@ from connectors.genius_models import Search, Song, SongPage
 from connectors.genius_pages import Lyrics, State, is_blocked, is_song_page, lyrics_of
 from connectors.http import Policy, PolicySettings
 from connectors.live import offered, secret_from, settled
+from storage import clock
 
 __all__ = ["Genius", "GeniusSettings", "Lyrics", "connect", "lyrics_of", "page_request", "placeholder_of"]
 
@@ -93,9 +93,7 @@ class Genius:
         payload = self._said(ask, url)
         if request.entity == "page":
             _check_page(payload["html"], url)
-        return Record(
-            entity=request.entity, source_id=request.key, payload=payload, url=url, fetched_at=datetime.now(UTC)
-        )
+        return Record(entity=request.entity, source_id=request.key, payload=payload, url=url, fetched_at=clock.now())
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
         """The songs of an answer; one that lacks an id, a title or an address is left out.

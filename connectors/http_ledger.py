@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from storage import clock
+
 DAY_S = 86_400.0
 _TABLES = """
 create table if not exists days (source text, credential text, ends real, length_s real not null,
@@ -27,7 +29,7 @@ def ledger_path() -> Path:
 
 def now() -> datetime:
     """The time; a function, so that tests can be at midnight."""
-    return datetime.now(UTC)
+    return clock.now()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from connectors.base import Page, Record, Request, Wanted
 from connectors.candidates import Candidate
 from connectors.errors import ConnectorError, SchemaDrift
 from connectors.http import Policy, PolicySettings
+from storage import clock
 
 
 class ApiSettings(BaseModel):
@@ -111,7 +111,7 @@ class JsonApi(Generic[_S]):
             raise error
         if not isinstance(body, Mapping):
             raise SchemaDrift(f"{self.name}: the answer is no object", source=self.name, url=url, status=status)
-        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=datetime.now(UTC))
+        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=clock.now())
 
     def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
         """Nothing, unless a subclass has details that another answer points to.

@@ -36,6 +36,7 @@ from connectors.lastfm_answers import (
 from connectors.live import secret_from, settled
 from connectors.matching import without_guests
 from connectors.rows import printable
+from storage import clock
 from storage.lazy import pa
 from storage.reasons import Reason
 
@@ -219,7 +220,7 @@ class Lastfm:
         body = self._body(method, params, url)
         if found := error_in(body):
             raise error_of(*found, method, url)
-        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=datetime.now(UTC))
+        return Record(entity=request.entity, source_id=request.key, payload=body, url=url, fetched_at=clock.now())
 
     def _body(self, method: str, params: Mapping[str, str], url: str) -> dict[str, Any]:
         """The answer, parsed.

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 from xml.etree import ElementTree
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.candidates import Candidate
 from connectors.errors import AuthError, ConnectorError, NotFound, PermanentError, QuotaExceeded, TransientError
 from connectors.http_answers import Answer
+from storage import clock
 
 Payload = Mapping[str, Any]
 
@@ -102,7 +103,7 @@ def error_of(code: int, message: str, method: str, url: str = "") -> ConnectorEr
     if code in REFUSED:
         return AuthError(f"{text}; check LASTFM_API_KEY", **facts)
     if code == TOO_MANY:
-        return QuotaExceeded(text, retry_at=datetime.now(UTC) + RENEWED, **facts)
+        return QuotaExceeded(text, retry_at=clock.now() + RENEWED, **facts)
     if code in DOWN:
         return TransientError(text, **facts)
     return PermanentError(text, **facts)

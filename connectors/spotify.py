@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
@@ -39,6 +38,7 @@ from connectors.spotify_answers import (
     words_of,
 )
 from connectors.spotify_client import Client
+from storage import clock
 from storage.lazy import pa
 from storage.reasons import Reason
 
@@ -291,9 +291,7 @@ class Spotify:
 
     def _record(self, entity: str, key: str, body: Payload, path: str, **query: Any) -> Record:
         url = f"{self._client.endpoint}{path}{'?' if query else ''}{urlencode(query)}"
-        return Record(
-            entity=entity, source_id=key, payload=body, url=self.policy.redact(url), fetched_at=datetime.now(UTC)
-        )
+        return Record(entity=entity, source_id=key, payload=body, url=self.policy.redact(url), fetched_at=clock.now())
 
 
 def _missing(id_: str) -> Reject:

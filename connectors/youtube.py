@@ -3,7 +3,6 @@
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -20,6 +19,7 @@ from connectors.http import Policy, PolicySettings
 from connectors.live import offered, settled
 from connectors.youtube_errors import error_of
 from connectors.youtube_models import Search, Video
+from storage import clock
 
 # Audio alone, by protocols that yt-dlp speaks itself: the rest would start ffmpeg, outside the policy.
 _AUDIO = "/".join(f"ba[protocol={name}]" for name in ("https", "http", "http_dash_segments", "m3u8_native"))
@@ -103,7 +103,7 @@ class Youtube:
         if not isinstance(said, Mapping):
             raise SchemaDrift("youtube: yt-dlp read nothing", source="youtube", url=url)
         return Record(
-            entity=request.entity, source_id=request.key, payload=_kept(said), url=url, fetched_at=datetime.now(UTC)
+            entity=request.entity, source_id=request.key, payload=_kept(said), url=url, fetched_at=clock.now()
         )
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import ContentTooShortError, ExtractorError, GeoRestrictedError, YoutubeDLError
@@ -17,6 +17,7 @@ from connectors.errors import (
     TransientError,
     cause_of,
 )
+from storage import clock
 
 RATE_LIMIT = timedelta(hours=1)  # "rate-limited by YouTube for up to an hour" (yt-dlp's own message)
 _ROBOT = re.compile(r"not a (?:bot|robot)|captcha|unusual traffic|confirm you.re human", re.IGNORECASE)
@@ -48,7 +49,7 @@ def error_of(exc: YoutubeDLError, url: str) -> ConnectorError:
     if _ROBOT.search(words):
         return BlockedPage(said, source="youtube", url=url, status=status)
     if status == 429 or _LIMITED.search(words):
-        at = datetime.now(UTC) + RATE_LIMIT
+        at = clock.now() + RATE_LIMIT
         return QuotaExceeded(said, source="youtube", url=url, status=status, retry_at=at)
     if status in (404, 410):
         return NotFound(said, source="youtube", url=url, status=status)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
+from storage import clock
 from storage.errors import StoreError, StoreTooNew, told
 from storage.lazy import pa
 from storage.objects import Objects, is_local
@@ -167,7 +168,7 @@ class Store:
         """The time for a new row of a log: now, but after its newest row, also when the clock was set back."""
         rows = f"{table_of(name).view}__rows"
         newest = self.database(only=(name,)).sql(f"select max(computed_at) from {rows}").fetchall()[0][0]
-        return max(datetime.now(UTC), newest + timedelta(microseconds=1)) if newest else datetime.now(UTC)
+        return max(clock.now(), newest + timedelta(microseconds=1)) if newest else clock.now()
 
     def rewrite(self, name: str) -> None:
         """Write the live rows anew in one commit: compaction and the dropping of dead rows; for the driver."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import LiveConnector, Record, Request
@@ -23,6 +23,8 @@ from connectors.errors import (
     TooLarge,
 )
 from connectors.registry import connect
+from storage import clock
+from storage.clock import SANDBOX
 from storage.hashing import digest
 from storage.lazy import pa
 from storage.reasons import Reason
@@ -33,8 +35,6 @@ from tasks.stage import per_item
 
 REPLAY = "MEDIATECA_REPLAY"
 """Set to 1: nothing is asked, only what lies in `raw` counts."""
-SANDBOX = "MEDIATECA_SANDBOX"
-"""JSON: connector -> settings with which it asks the sandbox. Not in the catalogue: its ports differ every time."""
 THREADS = 4  # per worker: a request waits for the network nearly all its time
 _NOT_FOUND_STATUS = 404
 _JSON = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -116,7 +116,7 @@ class Asker:
         try:
             record = self.connector.lookup(request)
         except NotFound as exc:
-            expires = datetime.now(UTC) + timedelta(days=self._settings.live.not_found_days)
+            expires = clock.now() + timedelta(days=self._settings.live.not_found_days)
             self._keep(
                 request.entity, key, None, url=exc.url, status=exc.status or _NOT_FOUND_STATUS, expires_at=expires
             )
@@ -148,7 +148,7 @@ class Asker:
             "body": body,
             "status": status,
             "url": url,
-            "fetched_at": record.fetched_at if record else datetime.now(UTC),
+            "fetched_at": record.fetched_at if record else clock.now(),
             "expires_at": expires_at,
             "value_hash": digest(body or b""),
         }
@@ -162,18 +162,18 @@ class Asker:
         con = self._store.database(only=("raw",))
         entities, keys = zip(*sorted(wanted), strict=True)
         con.register("asked", pa.table({"entity": pa.array(entities), "request_key": pa.array(keys)}))
-        fresh = "true" if replaying() else "(expires_at is null or expires_at > now())"
+        fresh = "true" if replaying() else "(expires_at is null or expires_at > $now)"
         found = con.execute(
             f"select entity, request_key, body from raw semi join asked using (entity, request_key) "
-            f"where source = ? and {fresh}",
-            [self._source],
+            f"where source = $source and {fresh}",
+            {"source": self._source} | ({} if replaying() else {"now": clock.now()}),
         ).fetchall()
         return {(entity, key): json.loads(body) if body else {} for entity, key, body in found}
 
 
 def reason_of(exc: ConnectorError, settings: SourceSettings) -> dict[str, Any]:
     """The reason, the detail and the time to try again that an error means for its key."""
-    now = datetime.now(UTC)
+    now = clock.now()
     said: dict[str, Any] = {"detail": str(exc)[:200]}
     match exc:
         case NotFound():

@@ -3,15 +3,14 @@
 # Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from connectors.base import Part, Request
 from connectors.errors import ConnectorError
+from storage import clock
 from storage.lazy import pa
 from storage.store import Store
 from tasks.ask import connect_live, reason_of, replaying
@@ -48,7 +47,7 @@ def _period(settings: SourceSettings) -> str:
     """Which period it is: a new one makes work. A replay opens none."""
     if replaying():
         return "replay"
-    return str(int(datetime.now(UTC).timestamp() // (settings.live.refresh_hours * 3600)))
+    return str(int(clock.now().timestamp() // (settings.live.refresh_hours * 3600)))
 
 
 def list_periods(source: str, settings: SourceSettings, store: Store) -> pa.Table:
@@ -87,7 +86,7 @@ def read_periods(rows: pa.Table, store: Store, *, source: str, settings: SourceS
         for row in rows.to_pylist():
             said = {name: row[name] for name in ("source", "entity", "part", "file")}
             since = {"from": row["since"]} if row["since"] else {}
-            request, to = Request(entity=ENTITY, key=row["file"], params=since), int(time.time())
+            request, to = Request(entity=ENTITY, key=row["file"], params=since), int(clock.now().timestamp())
             pages = connector.pages(ENTITY, keys=[request], cursor=f"0/{to}/1")
             part = Part(entity=ENTITY, file=row["part"])
             try:

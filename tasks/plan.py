@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from connectors.registry import LIVE
+from storage import clock
 from storage.releases import newest_release
 from storage.schemas import LOGS, TABLES
 from storage.store import Store
@@ -114,7 +115,7 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
     names the stages it waits for.
     """
     store = _Still(store.url)
-    now, last = datetime.now(UTC), last_runs(store)
+    now, last = clock.now(), last_runs(store)
     rows: list[dict[str, Any]] = []
     moving: dict[str, str] = {}
     for stage in {stage.name: stage for stage in all_stages(catalogue, store)}.values():

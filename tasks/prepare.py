@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from connectors.registry import LIVE
+from storage.clock import SANDBOX
 from storage.errors import make_folder, told
-from tasks.ask import REPLAY, SANDBOX, replaying, stood_in_for
+from tasks.ask import REPLAY, replaying, stood_in_for
 from tasks.settings import Catalogue
 
 # By name: the sandbox is a deployment, and the layers below must not import it.

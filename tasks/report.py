@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from storage import clock
 from storage.hashing import digest
 from storage.lazy import pa
 from storage.releases import current_release, find_release, next_number, releases
@@ -159,7 +160,7 @@ def _head(store: Store, con: Any, catalogue: Catalogue, of: Subject, found: list
         catalogue=catalogue.catalogue,
         about=catalogue.about,
         release_id=of.release_id,
-        drawn_at=datetime.now(UTC),
+        drawn_at=clock.now(),
         facts={"code": code_version(), "catalogue": catalogue.digest, "sources": ", ".join(catalogue.sources)},
         counts=counts,
         before=_counts_before(store, of),

@@ -12,9 +12,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from storage import clock
 from storage.errors import StoreError
 from storage.hashing import hash_rows
 from storage.lazy import pa
@@ -283,7 +284,7 @@ def run_stage(
     Returns:
         What was done; `partial` when a quota ended it.
     """
-    started, now = time.perf_counter(), datetime.now(UTC)
+    started, now = time.perf_counter(), clock.now()
     progress = progress or Silent()
     progress.look(stage.name)
     if stage.prepare:
@@ -430,7 +431,7 @@ def complete(stage: Stage, rows: pa.Table, out: pa.Table) -> pa.Table:
             "one row per key is the contract"
         )
     out = _with_missing_columns(out, table.schema)
-    now = datetime.now(UTC)
+    now = clock.now()
     attempts = [asked[key][0] + 1 for key in keys]
     reasons = out.column("reason").to_pylist()
     said = out.column("retry_at").to_pylist()
@@ -509,7 +510,7 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
         "attempt": 0,
         "reason": Reason.REMOVED,
     }
-    now = datetime.now(UTC)
+    now = clock.now()
     times = [_after(had, now) for had in gone.column("had_at").to_pylist()]
     key = table_of(stage.writes).key
     rows = {f.name: gone.column(f.name) if f.name in key else pa.array([said.get(f.name)] * n, f.type) for f in schema}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from expectations.gate import findings
 from expectations.registry import TABLES, suite_of
 from expectations.suite import Asked, Verdict, as_json, run_suite
 from featurizers.registry import spec_of
+from storage import clock
 from storage.hashing import digest, digest_of
 from storage.lazy import pa
 from storage.releases import Release, releases
@@ -143,5 +144,5 @@ def _row(table: str, former: str | None, verdict: Verdict) -> dict[str, Any]:
         "examples": as_json(verdict.examples),
         "about": check.about,
         "compared_with": former,
-        "retry_at": datetime.now(UTC) + timedelta(days=1) if again else None,
+        "retry_at": clock.now() + timedelta(days=1) if again else None,
     }

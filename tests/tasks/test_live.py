@@ -111,6 +111,18 @@ def test_what_was_not_found_is_asked_for_again_when_its_time_comes(shelf: Shelf)
     assert WORLD.asked["search:Luna"] == 1
 
 
+def test_days_that_pass_against_a_sandbox_do_as_days_do(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIATECA_SANDBOX", "{}")
+    shelf.run(until="items")
+    WORLD.hits["Sol"] = [{"id": "S", "title": "Sol", "artists": ["Al"], "duration_ms": 200_000}]
+    WORLD.tracks["S"] = {"id": "S", "title": "Sol", "artists": ["Al"]}
+    for days, found in (("29", False), ("31", True)):
+        monkeypatch.setenv("MEDIATECA_DAYS_AHEAD", days)
+        shelf.run(until="items")
+        assert ("S" in links(shelf)) == found
+    assert WORLD.asked["search:Sol"] == 2
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -195,7 +207,7 @@ def test_histories_are_read_on_from_where_they_ended(shelf: Shelf, monkeypatch: 
     assert shelf.sql("select user_id, count(*) from interactions group by all") == [("fake:ann", 2)]
     now = int(datetime.now(UTC).timestamp())
     WORLD.plays["ann"] += [("Bo/_/Sol", now + 1)]
-    monkeypatch.setattr("tasks.histories.time.time", lambda: now + 5)
+    monkeypatch.setattr("storage.clock.now", lambda: datetime.fromtimestamp(now + 5, UTC))
     shelf.run(until="history.fake")
     assert shelf.sql("select user_id, count(*) from interactions group by all") == [("fake:ann", 3)]
     assert [key.rsplit(":", 1)[1] == "None" for key in sorted(WORLD.asked)].count(True) == 2
