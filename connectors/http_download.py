@@ -1,16 +1,17 @@
 """Media from a source's own hosts, streamed to a file that appears whole or not at all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin
 from uuid import uuid4
 
-from requests import Request, Response
+from requests import Response
 
 from connectors.errors import BlockedPage, PermanentError, TransientError
 from connectors.http_answers import Answer
@@ -63,8 +64,7 @@ def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Res
             raise policy.error(PermanentError, f"{policy.redact(url)} is not fetched: {why}", url)
         policy.count(url, media=True)
         # Media are compressed as they are; a size that is known lets a cut file be seen.
-        request = Request("GET", url, headers={"Accept-Encoding": "identity", "User-Agent": policy.user_agent})
-        response = session.open(request.prepare())
+        response = session.open_media(url, {"Accept-Encoding": "identity", "User-Agent": policy.user_agent})
         target = response.headers.get("Location") if response.is_redirect else None
         if target is None:
             return response, url
@@ -74,17 +74,26 @@ def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Res
 
 
 def _written(pieces: Iterator[bytes], path: Path) -> tuple[str, int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size, half = sha256(), 0, path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    digest, size = sha256(), 0
+    half = os.path.join(path.parent, f".{path.name}.{uuid4().hex[:8]}.part")
     try:
-        with half.open("wb") as file:
+        with _opened(half) as file:
             for piece in pieces:
                 digest.update(piece)
                 size += len(piece)
                 file.write(piece)
-        half.replace(path)
+        os.replace(half, path)
     except BaseException:
         with suppress(OSError):
-            half.unlink(missing_ok=True)
+            os.unlink(half)
         raise
     return digest.hexdigest(), size
+
+
+def _opened(file: str) -> BinaryIO:
+    """The new file, in a folder that is there nearly always: to ask for it each time took as long as the writing."""
+    try:
+        return open(file, "xb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        return open(file, "xb")

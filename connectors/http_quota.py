@@ -145,6 +145,11 @@ class Quota:
     def _count(self, url: str) -> float:
         """Seconds for which the credential is held; 0 where the request was counted."""
         ledger, moment = self._open(), http_ledger.now()
+        if self.limits.per_day is None:  # nothing to be exact about: one statement in place of a transaction
+            if not (wait_s := self._held(ledger, moment, url)):
+                for ends in self._days(moment.timestamp()):
+                    self._add(ledger, ends)
+            return wait_s
         ledger.execute("begin immediate")
         try:
             if wait_s := self._held(ledger, moment, url):
@@ -181,10 +186,13 @@ class Quota:
             raise self._refused(
                 f"the quota of {limit:,} requests a day is used up, renewed at {renews:%Y-%m-%dT%H:%M:%SZ}", renews, url
             )
+        self._add(ledger, ends)
+
+    def _add(self, ledger: sqlite3.Connection, ends: float) -> None:
         ledger.execute(
             "insert into days values (?, ?, ?, ?, 1, ?)"
             " on conflict do update set requests = requests + 1, day_limit = excluded.day_limit",
-            (*key, self.limits.day_s, limit),
+            (self.source, self.credential, ends, self.limits.day_s, self.limits.per_day),
         )
 
     def _refused(self, what: str, retry_at: datetime, url: str) -> QuotaExceeded:

@@ -31,7 +31,7 @@ from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
 from tasks.settings import SourceSettings
-from tasks.stage import per_item
+from tasks.stage import item_row, per_item
 
 REPLAY = "MEDIATECA_REPLAY"
 """Set to 1: nothing is asked, only what lies in `raw` counts."""
@@ -222,5 +222,4 @@ def in_threads(
     if threads == 1:
         return per_item(rows, key, one)
     with ThreadPoolExecutor(threads) as pool:
-        parts = pool.map(lambda i: per_item(rows.slice(i, 1), key, one), range(rows.num_rows))
-        return [row for part in parts for row in part]
+        return list(pool.map(lambda row: item_row(row, key, one), rows.to_pylist()))

@@ -51,20 +51,25 @@ class Downloads:
         return source in self._sources
 
     def fetch(self, source: str, key: str) -> Path:
-        """The file, in a folder of its own; the caller deletes it when it is done with it.
+        """The file; the caller deletes it when it is done with it, before its thread fetches another.
 
         Raises:
             ConnectorError: As `LiveConnector.lookup`; `NotFound` where the source has no such file.
         """
-        folder = self._folder / uuid4().hex
-        folder.mkdir()
         connector = self._connector(source)
         if self._kind == "audio":
-            return connector.fetch_audio(key, folder)
+            return connector.fetch_audio(key, self._new_folder())
         payload = self._bodies.get((source, key))
         if payload is None:
             raise NotFound(f"{source}: nothing is known of {key}", source=source)
-        return connector.fetch_picture(payload, folder)
+        if not hasattr(self._mine, "folder"):  # one per thread: making one took as long as a picture's decoding
+            self._mine.folder = self._new_folder()
+        return connector.fetch_picture(payload, self._mine.folder)
+
+    def _new_folder(self) -> Path:
+        folder = self._folder / uuid4().hex
+        folder.mkdir()
+        return folder
 
     def _connector(self, source: str) -> Any:
         opened: dict[str, Any] = self._mine.__dict__.setdefault("opened", {})

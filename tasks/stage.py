@@ -464,16 +464,20 @@ def per_item(
     rows: pa.Table, key: tuple[str, ...], one: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """`one(row)` for each row, its key columns added; an item that fails is a row with a reason, not an exception."""
-    out: list[dict[str, Any]] = []
-    for row in rows.to_pylist():
-        named = {name: row[name] for name in key}
-        try:
-            out.append(named | one(row))
-        except StoreError:
-            raise  # a full or read-only store is no fault of the item
-        except Exception as exc:
-            out.append(named | {"reason": Reason.INTERNAL_ERROR, "detail": f"{type(exc).__name__}: {exc}"[:200]})
-    return out
+    return [item_row(row, key, one) for row in rows.to_pylist()]
+
+
+def item_row(
+    row: dict[str, Any], key: tuple[str, ...], one: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """`per_item` for a single row."""
+    named = {name: row[name] for name in key}
+    try:
+        return named | one(row)
+    except StoreError:
+        raise  # a full or read-only store is no fault of the item
+    except Exception as exc:
+        return named | {"reason": Reason.INTERNAL_ERROR, "detail": f"{type(exc).__name__}: {exc}"[:200]}
 
 
 def rows_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:

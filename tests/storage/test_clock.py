@@ -19,5 +19,5 @@ def test_days_go_by_against_a_sandbox_only(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_no_number_of_days_is_told(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock.SANDBOX, "{}")
     monkeypatch.setenv(clock.AHEAD, said)
-    with pytest.raises(ValueError, match="MEDIATECA_DAYS_AHEAD is .* expected a number of days"):
+    with pytest.raises(ValueError, match=r"MEDIATECA_DAYS_AHEAD is .* expected a number of days"):
         clock.now()
