@@ -1,6 +1,6 @@
 """Kill a build at random moments, finish it, and compare every table with an uninterrupted build's.
 
-    python -m benchmarks.kill [--catalogue demo|sandbox] [--kills 20] [--json]
+    python -m benchmarks.kill [--catalogue files|sandbox] [--kills 20] [--json]
 
 In turns the process group is killed with SIGKILL, so also the worker processes and also inside commits and rewrites,
 and the driver alone, whose workers and sandbox must notice; with `sandbox` also inside downloads. Nothing may be lost
@@ -146,13 +146,13 @@ def kill_test(folder: Path, catalogue: Path, *, kills: int, seed: int = 0) -> di
 def main() -> None:
     """Kill builds of a generated world of films and tracks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--catalogue", choices=("demo", "sandbox"), default="demo", help="files, or live sources")
+    parser.add_argument("--catalogue", choices=("files", "sandbox"), default="files", help="what is read")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        catalogue = (write_catalogue if args.catalogue == "demo" else write_live)(Path(folder))
+        catalogue = (write_catalogue if args.catalogue == "files" else write_live)(Path(folder))
         found = kill_test(Path(folder), catalogue, kills=args.kills, seed=args.seed)
     if args.json:
         print(json.dumps(found))

@@ -18,7 +18,7 @@ _LATER_H = 24 * 365 * 10  # hours; a new period of histories is more to do, not 
 def write_catalogue(
     folder: Path, *, name: str, films: int, tracks: int, listeners: int, features: bool = True, **changes: Any
 ) -> Path:
-    """The shipped catalogue `sandbox` over a world of that size, which lies in `folder` too.
+    """The shipped catalogue `demo` over a world of that size, which lies in `folder` too.
 
     Args:
         folder: Where both are written.
@@ -31,7 +31,7 @@ def write_catalogue(
     """
     world = folder / "world"
     generate(world, films=films, tracks=tracks, listeners=listeners)
-    said: dict[str, Any] = yaml.safe_load((SHIPPED / "sandbox.yaml").read_text(encoding="utf-8"))
+    said: dict[str, Any] = yaml.safe_load((SHIPPED / "demo.yaml").read_text(encoding="utf-8"))
     said |= {"catalogue": name, **changes}
     said["world"] = {"path": str(world), "films": films, "tracks": tracks, "listeners": listeners}
     said["sources"]["movielens"]["path"] = str(world / "movielens")
