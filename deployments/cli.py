@@ -102,12 +102,10 @@ def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
 
 def _readable(catalogue: str, *, quiet: bool) -> tuple["Catalogue", "Store"]:
     """As `_open`, and the sources' files are there: a generated world is made where it is not."""
-    from tasks.prepare import ensure_world, is_to_be_made
+    from tasks.prepare import ensure_world
     from tasks.progress import waiting
 
     chosen, store = _open(catalogue)
-    if is_to_be_made(chosen) and not quiet:
-        _tell(f"making the world of '{chosen.catalogue}' (once, about 10 s) ...")
     with waiting("world", quiet=quiet):
         ensure_world(chosen)
     return chosen, store

@@ -21,11 +21,6 @@ _STAND_IN = "deployments.sandbox.stand_in"
 _WHAT = "generated world"
 
 
-def is_to_be_made(catalogue: Catalogue) -> bool:
-    """Whether the catalogue has a world that is not there yet: making it takes seconds."""
-    return catalogue.world is not None and not Path(catalogue.world.path).exists()
-
-
 def ensure_world(catalogue: Catalogue) -> None:
     """Generate the catalogue's world if it has one and it is not there; quick when it is.
 

@@ -25,6 +25,8 @@ from tasks.stage import StageResult
 _LINE_EVERY_S, _AT_FIRST_S = 30.0, 600.0
 _AT_FIRST_EVERY_S = 1.8
 """Somebody watches the first minutes, and takes two seconds of silence for a fault; a log of a night is read later."""
+_START_S = 0.8
+"""A command was silent for so long before it could say anything: its imports (measured 2026-11)."""
 _LOOK_S = 0.2
 
 
@@ -59,6 +61,7 @@ class Bars:
         self._stage, self._keys, self._done = "", 0, 0
         self._began = self._told = self._opened = time.monotonic()
         self._draw_at = self._opened + after_s
+        self._told -= _START_S
         self._bar: TaskID | None = None
         self._over = threading.Event()
         self._teller = threading.Thread(target=self._keep_telling, name="progress", daemon=True)

@@ -30,6 +30,12 @@ def cli(home: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, *args], env=environment, capture_output=True, text=True, cwd=home)
 
 
+def told(ran: "subprocess.CompletedProcess[str]") -> str:
+    """Standard error without the lines that say how far something is: a slow machine has some."""
+    lines = ran.stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not re.fullmatch(r"\S+ +(\S+ of \S+, )?\d+ s \.\.\.\n", line))
+
+
 def say(ran: subprocess.CompletedProcess[str]) -> str:
     return ran.stdout + ran.stderr
 
@@ -372,7 +378,7 @@ def test_home_that_cannot_be_written_is_told_before_anything_runs(
     command = f"MEDIATECA_HOME={place}/home {COMMAND} {' '.join(args)}"
     ran = in_tmpfs(place, "2m", f"mount -o remount,ro {place}; {command}; echo rc=$?", copy)
     assert ran.stdout == "rc=1\n"
-    assert re.fullmatch(f"(store|generated world) {place}/home/[a-z]+: cannot be written .*\n", ran.stderr)
+    assert re.fullmatch(f"(store|generated world) {place}/home/[a-z]+: cannot be written .*\n", told(ran))
 
 
 @pytest.mark.parametrize("home", ["data/movies.csv", "data/movies.csv/home", "/proc/home"])
@@ -382,7 +388,7 @@ def test_home_that_is_no_folder_is_told_in_one_message(copy: Path, home: str) ->
         assert ran.returncode == 2
         assert "set MEDIATECA_HOME" in ran.stderr
         assert ("is a file, not a folder" in ran.stderr) == ("proc" not in home)
-        assert ran.stderr.count("\n") == 1
+        assert told(ran).count("\n") == 1
 
 
 def test_home_without_room_for_a_server_is_told_at_once(copy: Path, tmp_path: Path) -> None:
@@ -391,7 +397,7 @@ def test_home_without_room_for_a_server_is_told_at_once(copy: Path, tmp_path: Pa
     ran = in_tmpfs(small, "4m", f"MEDIATECA_HOME={small}/home {COMMAND} build small.yaml; echo rc=$?", copy)
     assert ran.stdout == "rc=1\n"
     said = f"MEDIATECA_HOME \\({small}/home\\): too little space on its disk \\(4.[0-9] MB free\\); .* needs 8 MB.*\n"
-    assert re.fullmatch(said, ran.stderr)
+    assert re.fullmatch(said, told(ran))
 
 
 @pytest.mark.parametrize("url", ["http://someone:secret@127.0.0.1:9/api", "127.0.0.1"])
@@ -399,7 +405,7 @@ def test_prefect_api_out_of_reach_is_told_by_the_variable(copy: Path, url: str) 
     (copy / "data" / "movies.csv").write_text(FILMS + "4,Alien (1979),Horror\n")
     ran = cli(copy, "build", "small.yaml", PREFECT_API_URL=url)
     assert ran.returncode == 1
-    assert re.fullmatch("PREFECT_API_URL is .*127.0.0.1.*, and no Prefect API answers there; .*\n", ran.stderr)
+    assert re.fullmatch("PREFECT_API_URL is .*127.0.0.1.*, and no Prefect API answers there; .*\n", told(ran))
     assert "secret" not in ran.stderr
 
 
@@ -420,7 +426,7 @@ def test_interrupted_build_says_one_line_and_leaves_no_server(copy: Path) -> Non
     after = process.communicate()[0].splitlines()
     assert before.startswith("ingest")
     assert process.returncode == 130
-    assert [line for line in after if " done in " not in line] == [
+    assert [line for line in after if " done in " not in line and not line.endswith(" s ...")] == [
         "stopped; run the same command again: it goes on where it stopped"
     ]
     assert servers(copy) == []
