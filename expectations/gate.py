@@ -54,12 +54,18 @@ class Found:
 
 
 def findings(store: Store, tables: Iterable[str] | None = None) -> list[Found]:
-    """What the checks found last, of these tables or of all."""
+    """What the checks found last, of these tables or of all; `links/SOURCE` is of the table `links`."""
     if "validations" not in store.tables():
         return []
     sql = "select * from validations where reason is null order by table_name, check_name"
     rows = rows_of(store.database(only=("validations",)).sql(sql))
-    return [_parsed(row) for row in rows if tables is None or row["table_name"] in set(tables)]
+    wanted = None if tables is None else {*tables}
+    return [_parsed(row) for row in rows if wanted is None or _holder(row["table_name"]) in wanted]
+
+
+def _holder(table: str) -> str:
+    """The table that what is checked lies in."""
+    return "links" if table.startswith("links/") else table
 
 
 def summary(found: list[Found]) -> dict[str, Any]:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from expectations.checks import Suite
 from expectations.gate import findings
-from expectations.registry import TABLES, suite_of
+from expectations.links import FAMILY, Gold
+from expectations.registry import TABLES, family_of, suite_of
 from expectations.suite import Asked, Verdict, as_json, run_suite
 from featurizers.registry import spec_of
 from storage import clock
@@ -19,6 +22,7 @@ from storage.lazy import pa
 from storage.releases import Release, releases
 from storage.store import Store
 from tasks.features import feature_stages
+from tasks.gold import gold_sets
 from tasks.settings import Catalogue
 from tasks.settings_stages import ValidationSettings
 from tasks.stage import Stage, rows_table
@@ -34,7 +38,9 @@ def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
     """
     built = [stage.writes for stage in feature_stages(catalogue, store)]
     settings = catalogue.validation.with_defaults({"media.window_length": catalogue.audio.length_s})
-    known = [*TABLES, *(name for name in built if name.startswith("features/"))]
+    gold = gold_sets(catalogue)
+    links = [f"{FAMILY}/{source}" for source in gold]
+    known = [*TABLES, *(name for name in built if name.startswith("features/")), *links]
     tables = [table for table in known if asked_of(suite_of(table), settings)]
     reads = {name for table in tables for name in suite_of(table).reads}
     return Stage(
@@ -42,12 +48,17 @@ def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
         version=VERSION,
         reads=tuple(sorted(reads)),
         writes="validations",
-        inputs=partial(wanted, tables=tables, settings=settings),
-        compute=partial(validate_tables, settings=settings),
-        outside=lambda: digest_of([settings.model_dump(mode="json"), tables, baselines(store, tables)]),
+        inputs=partial(wanted, tables=tables, settings=settings, gold=gold),
+        compute=partial(validate_tables, settings=settings, gold=gold),
+        outside=lambda: digest_of([settings.model_dump(mode="json"), tables, baselines(store, tables), _told(gold)]),
         runs_in="driver",  # Great Expectations takes 5 s to import, workers 3 s more to start
         seconds_per_key=0.05,
     )
+
+
+def _told(gold: Mapping[str, Gold]) -> dict[str, str]:
+    """A digest of what the gold set says, by source: another file under the same name judges anew."""
+    return {source: digest_of(asdict(one)) for source, one in gold.items()}
 
 
 def asked_of(suite: Suite, settings: ValidationSettings) -> list[Asked]:
@@ -71,7 +82,8 @@ def baselines(store: Store, tables: list[str]) -> dict[str, str | None]:
     compared = {f.table: f.compared_with for f in findings(store)}
     reads = {table: suite_of(table).reads for table in tables}
     versions = {name: store.data_version(name) for name in {name for names in reads.values() for name in names}}
-    tables = [table for table in tables if versions[table] > 0]  # others have not been written to: no check is due
+    # Others have not been written to: no check is due.
+    tables = [table for table in tables if versions[reads[table][0]] > 0]
 
     def settled(table: str) -> bool:
         return table in compared and all(versions[name] <= newest.get(name, -2) for name in reads[table])
@@ -79,16 +91,19 @@ def baselines(store: Store, tables: list[str]) -> dict[str, str | None]:
     return {table: compared[table] if settled(table) else current for table in tables}
 
 
-def wanted(store: Store, *, tables: list[str], settings: ValidationSettings) -> pa.Table:
+def wanted(
+    store: Store, *, tables: list[str], settings: ValidationSettings, gold: Mapping[str, Gold] | None = None
+) -> pa.Table:
     """The checks there should be: `table_name`, `check_name`, `compared_with`, `input_hash`; empty tables have none."""
-    former = baselines(store, tables)
+    former, told = baselines(store, tables), _told(gold or {})
     rows: list[dict[str, Any]] = []
     for table in former:
         suite = _suite(table)
         asked = asked_of(suite, settings)
         said = [[a.check.name, a.severity, a.threshold] for a in asked]
         versions = {name: store.data_version(name) for name in suite.reads}
-        hash_ = digest(json.dumps([versions, said, former[table]], sort_keys=True).encode())
+        judged = [told[source]] if (source := _source_of(table)) else []
+        hash_ = digest(json.dumps([versions, said, former[table], *judged], sort_keys=True).encode())
         rows += [
             {"table_name": table, "check_name": a.check.name, "compared_with": former[table], "input_hash": hash_}
             for a in asked
@@ -98,23 +113,27 @@ def wanted(store: Store, *, tables: list[str], settings: ValidationSettings) -> 
     return pa.table(columns | {"input_hash": pa.array([row["input_hash"] for row in rows], pa.int64())})
 
 
-def validate_tables(rows: pa.Table, store: Store, *, settings: ValidationSettings) -> pa.Table:
+def validate_tables(
+    rows: pa.Table, store: Store, *, settings: ValidationSettings, gold: Mapping[str, Gold] | None = None
+) -> pa.Table:
     """A verdict for each row of `table_name`, `check_name`, `compared_with`; keeps a page per table."""
     from expectations.docs import page, write_page
 
     asked = rows.to_pylist()
     out: list[dict[str, Any]] = []
     for table, former in {row["table_name"]: row["compared_with"] for row in asked}.items():
-        verdicts, result = _validate(store, table, former, settings)
+        suite = _suite(table, (gold or {}).get(_source_of(table) or ""))
+        verdicts, result = _validate(store, suite, former, settings)
         write_page(store, table, page(result))
         names = {row["check_name"] for row in asked if row["table_name"] == table}
         out += [_row(table, former, v) for v in verdicts if v.asked.check.name in names]
     return rows_table("validations", out)
 
 
-def _validate(store: Store, table: str, former: str | None, settings: ValidationSettings) -> tuple[list[Verdict], Any]:
-    suite = _suite(table)
-    release = _released(store, former, table)
+def _validate(
+    store: Store, suite: Suite, former: str | None, settings: ValidationSettings
+) -> tuple[list[Verdict], Any]:
+    release = _released(store, former, suite.table)
     before = None if release is None else store.database(release.tables, only=suite.reads)
     return run_suite(suite, asked_of(suite, settings), store.database(only=suite.reads), before)
 
@@ -126,9 +145,14 @@ def _released(store: Store, name: str | None, table: str) -> Release | None:
     )
 
 
-def _suite(table: str) -> Suite:
+def _source_of(table: str) -> str | None:
+    """The source whose links are judged, of `links/SOURCE`."""
+    return table.partition("/")[2] if family_of(table) == FAMILY else None
+
+
+def _suite(table: str, gold: Gold | None = None) -> Suite:
     spec = spec_of(table.removeprefix("features/")) if table.startswith("features/") else None
-    return suite_of(table, unit_norm=spec is not None and spec.unit == "unit-norm")
+    return suite_of(table, unit_norm=spec is not None and spec.unit == "unit-norm", gold=gold)
 
 
 def _row(table: str, former: str | None, verdict: Verdict) -> dict[str, Any]:

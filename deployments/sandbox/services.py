@@ -6,6 +6,7 @@ from typing import Any
 
 from deployments.sandbox.film_files import is_known
 from deployments.sandbox.films import Film
+from deployments.sandbox.gold import write_gold
 from deployments.sandbox.listeners import Listener, Play, Playlist, Spelling
 from deployments.sandbox.service_fans import make_lastfm, make_spotify_playlists, spelled
 from deployments.sandbox.service_films import make_films_rows
@@ -82,9 +83,10 @@ def music_tables(
 
 
 def write_tables(folder: Path, tables: Tables) -> None:
-    """Write the tables; sounds and pictures that are named more than once are written once."""
+    """Write the tables, and their truth as a gold set; sounds and pictures that are named twice are written once."""
     for name, rows in tables.items():
         write_table(folder, name, _once(rows) if name in ("sounds", "pictures") else rows)
+    write_gold(folder)
 
 
 def _once(rows: Iterable[Any]) -> Iterable[Any]:

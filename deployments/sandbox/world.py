@@ -19,7 +19,7 @@ from typing import Any, cast
 from deployments.sandbox.bad_rows import BadRow
 
 WORLD = "mediateca sandbox world"
-GENERATOR = 3
+GENERATOR = 4
 """Raise it whenever a byte of any file may change for the same parameters: worlds of other versions are replaced."""
 
 TRUTH = "truth.json"
