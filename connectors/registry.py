@@ -39,16 +39,19 @@ class Live:
     by_way_of: tuple[tuple[str, str], ...] = ()  # a detail, and the one that says how to ask for it (`request_from`)
     described_by: str = ""  # the answer that says what it is, and where its picture lies
     media: tuple[str, ...] = ()  # `image`, `audio`: what files it has
+    page: str = ""  # where a person finds the entity; `{id}` stands for its id
     keys: tuple[str, ...] = ()  # environment variables that hold what it asks with
     ids: str = ""  # whose ids its own are, where other sources give the same ones; else its own name
 
 
+_VIDEO = "https://www.youtube.com/watch?v={id}"
 LIVE: dict[str, Live] = {
     "genius": Live(
         made_by="connectors.genius:connect",
         details=("song", "page"),
         by_way_of=(("page", "song"),),
         keys=("GENIUS_ACCESS_TOKEN",),
+        page="https://genius.com/songs/{id}",
     ),
     "lastfm": Live(
         made_by="connectors.lastfm:connect",
@@ -57,7 +60,11 @@ LIVE: dict[str, Live] = {
         keys=("LASTFM_API_KEY",),
     ),
     "musicbrainz": Live(
-        made_by="connectors.musicbrainz:connect", details=("recording",), described_by="recording", ids="mbid"
+        made_by="connectors.musicbrainz:connect",
+        details=("recording",),
+        described_by="recording",
+        ids="mbid",
+        page="https://musicbrainz.org/recording/{id}",
     ),
     "spotify": Live(
         made_by="connectors.spotify:connect",
@@ -65,6 +72,7 @@ LIVE: dict[str, Live] = {
         described_by="track",
         media=("image",),
         keys=("SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET"),
+        page="https://open.spotify.com/track/{id}",
     ),
     "tmdb": Live(
         made_by="connectors.tmdb:connect",
@@ -73,9 +81,10 @@ LIVE: dict[str, Live] = {
         described_by="film",
         media=("image",),
         keys=("TMDB_API_KEY",),
+        page="https://www.themoviedb.org/movie/{id}",
     ),
-    "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",), ids="youtube"),
-    "youtube": Live(made_by="connectors.youtube:connect", media=("audio",)),
+    "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",), ids="youtube", page=_VIDEO),
+    "youtube": Live(made_by="connectors.youtube:connect", media=("audio",), page=_VIDEO),
 }
 """Sources that are asked over the network."""
 

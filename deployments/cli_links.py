@@ -1,4 +1,4 @@
-"""`mediateca links`: score candidate lists of one's own."""
+"""`mediateca links`: score candidate lists of one's own; `review` stands in `cli_review`."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deployments.cli_review import review_command
+
 if TYPE_CHECKING:
     from connectors.base import Wanted
     from connectors.candidates import Candidate
@@ -18,6 +20,7 @@ SOME_LINES_BAD = 3
 LONGEST_LINE = 16 << 20  # characters; a longer line is not a list of candidates
 
 links_app = typer.Typer(no_args_is_help=True, help="Score and review links between items and sources.")
+links_app.command("review")(review_command)
 
 
 @links_app.command("score")

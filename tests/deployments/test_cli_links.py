@@ -1,11 +1,16 @@
-"""`mediateca links score`: a line in, a line out."""
+"""`mediateca links`: score answers a line by a line; review asks at a terminal, and works without one."""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.tasks.fake_live import searched_shelf
+from tests.tasks.plant import plant
 
 ITEM = {"title": "Paper Lanterns", "artists": ["Velvet Harbour"], "album": None, "duration_ms": 213400, "isrc": None}
 RIGHT = {"id": "r", "title": "Paper Lanterns", "artists": ["Velvet Harbour"], "duration_ms": 213000, "kind": "song"}
@@ -78,3 +83,48 @@ def test_thresholds_can_be_set_and_a_missing_file_is_said(tmp_path: Path) -> Non
     ran = links("score", str(tmp_path / "none.jsonl"))
     assert ran.returncode == 2
     assert "there is no file" in ran.stderr.decode()
+
+
+def test_reviewing_needs_a_terminal_or_says_what_else_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = searched_shelf(tmp_path, monkeypatch)
+    del shelf.sources["fake"]
+    shelf.sources["youtube"] = {"connector": "youtube", "items": False}
+    shelf.store.create()
+    item = {"item_id": "i", "kind": "track", "title": "Luna", "creators": ["Bo"], "duration_ms": 200_000}
+    plant(shelf.store, "items", item)
+    said = '{"title": "Luna \\u001b[2J", "artists": ["Bo"], "channel": "Bo - Topic"}'
+    link = {"item_id": "i", "source": "youtube", "source_id": "v", "probability": 0.5, "evidence": said}
+    plant(shelf.store, "links", link | {"state": "review"})
+    file = tmp_path / "shelf.yaml"
+    file.write_text(shelf.catalogue.model_dump_json())
+    ran = links("review", str(file))
+    assert ran.returncode == 2
+    assert "`--json` lists what is to be reviewed" in ran.stderr.decode()
+    (pair,) = json.loads(links("review", str(file), "--json").stdout)
+    assert pair["candidate"]["page"] == "https://www.youtube.com/watch?v=v"
+    screen = at_a_terminal("review", str(file), keys=b"a")
+    assert b"Bo - Topic" in screen
+    assert b"[2J" in screen
+    assert b"\x1b[2J" not in screen
+    assert b"1 accepted, 0 rejected, 0 left" in screen
+    assert json.loads(links("review", str(file), "--json").stdout) == []
+    assert b"taken back: accept youtube:v" in links("review", str(file), "--undo").stdout
+    ran = links("review", str(file), "--decide", "-", stdin=json.dumps(pair | {"decision": "reject"}))
+    assert ran.stdout.startswith(b"1 decisions kept")
+
+
+def at_a_terminal(*args: str, keys: bytes) -> bytes:
+    """What the command shows at a terminal where these keys are pressed."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", "from deployments.cli import main; main()", "links", *args]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
+        os.close(theirs)
+        screen = b""
+        with suppress(OSError):  # a terminal whose last program has ended cannot be read
+            while shown := os.read(ours, 4096):
+                screen += shown
+                if b"[q]uit" in shown:
+                    os.write(ours, keys)
+        process.wait(20)
+    os.close(ours)
+    return screen

@@ -7,14 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from pydantic import BaseModel, ConfigDict
 
+import tasks.entities
+from connectors import registry
 from connectors.base import Page, Record, Request, Wanted, event_schema
 from connectors.candidates import Candidate
 from connectors.errors import ConnectorError, NotFound
 from connectors.registry import Live
 from storage.lazy import pa
+from tests.tasks.shelf import Shelf, track_id
 
+LUNA = {"id": "L", "title": "Luna", "artists": ["Bo"], "duration_ms": 200_000}
+LIVE_LUNA = {"id": "V", "title": "Luna (Live)", "artists": ["Bo"], "duration_ms": 260_000}
 LIVE = Live(
     made_by="tests.tasks.fake_live:connect", details=("track",), described_by="track", media=("image",), finds="track"
 )
@@ -68,7 +74,7 @@ class Fake:
         return Record(entity=request.entity, source_id=request.key, payload=found, url="fake://", fetched_at=at)
 
     def candidates(self, entity: str, payload: Mapping[str, Any]) -> list[Candidate]:
-        return [Candidate.of(hit) for hit in ([payload] if entity == "track" else payload["hits"])]
+        return [Candidate.of(dict(hit)) for hit in ([payload] if entity == "track" else payload["hits"])]
 
     def request_from(self, entity: str, payload: Mapping[str, Any]) -> Request:
         raise ValueError(entity)
@@ -100,3 +106,26 @@ class Fake:
 
 def connect(**settings: Any) -> Fake:
     return Fake()
+
+
+def described(source_id: str, bodies: Any) -> dict[str, Any]:
+    """A track as `tasks.entities` reads it."""
+    track = bodies["track"]
+    return {"kind": "track", "title": track["title"], "creators": track["artists"], "isrc": track.get("isrc")}
+
+
+def searched_shelf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Two tracks in a file, and a live source that is searched for them."""
+    monkeypatch.setitem(registry.LIVE, "fake", LIVE)
+    monkeypatch.setitem(tasks.entities.DESCRIBING, "fake", ("track",))
+    monkeypatch.setitem(tasks.entities._PARSERS, "fake", described)  # pyright: ignore[reportPrivateUsage]
+    for name, value in vars(World()).items():
+        setattr(WORLD, name, value)
+    made = Shelf(folder, "spotify")
+    made.sources["fake"] = {"connector": "fake", "items": False}
+    made.spotify(
+        {"id": track_id(1), "name": "Luna", "artist": "Bo"}, {"id": track_id(2), "name": "Sol", "artist": "Al"}
+    )
+    WORLD.hits["Luna"] = [LIVE_LUNA, LUNA]
+    WORLD.tracks["L"] = LUNA | {"isrc": "GBAAA0000001"}
+    return made

@@ -9,40 +9,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import tasks.entities
-from connectors import registry
 from connectors.base import Request, Wanted
 from connectors.errors import AuthError, BlockedPage, ConnectorError, QuotaExceeded, SchemaDrift, TransientError
 from tasks.ask import REPLAY
 from tests.tasks import fake_live
-from tests.tasks.fake_live import WORLD, World
+from tests.tasks.fake_live import LIVE_LUNA, LUNA, WORLD, searched_shelf
 from tests.tasks.shelf import Shelf, track_id
-
-LUNA = {"id": "L", "title": "Luna", "artists": ["Bo"], "duration_ms": 200_000}
-LIVE_LUNA = {"id": "V", "title": "Luna (Live)", "artists": ["Bo"], "duration_ms": 260_000}
-
-
-def described(source_id: str, bodies: Any) -> dict[str, Any]:
-    track = bodies["track"]
-    return {"kind": "track", "title": track["title"], "creators": track["artists"], "isrc": track.get("isrc")}
 
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """Two tracks in a file, and a live source that is searched for them."""
-    monkeypatch.setitem(registry.LIVE, "fake", fake_live.LIVE)
-    monkeypatch.setitem(tasks.entities.DESCRIBING, "fake", ("track",))
-    monkeypatch.setitem(tasks.entities._PARSERS, "fake", described)  # pyright: ignore[reportPrivateUsage]
-    for name, value in vars(World()).items():
-        setattr(WORLD, name, value)
-    made = Shelf(tmp_path, "spotify")
-    made.sources["fake"] = {"connector": "fake", "items": False}
-    made.spotify(
-        {"id": track_id(1), "name": "Luna", "artist": "Bo"}, {"id": track_id(2), "name": "Sol", "artist": "Al"}
-    )
-    WORLD.hits["Luna"] = [LIVE_LUNA, LUNA]
-    WORLD.tracks["L"] = LUNA | {"isrc": "GBAAA0000001"}
-    return made
+    return searched_shelf(tmp_path, monkeypatch)
 
 
 def links(shelf: Shelf) -> dict[str, tuple[str, str | None]]:
