@@ -221,7 +221,7 @@ _LINKS = _table(
     _required("source_id", "string", about="its own id there; empty with the reason not_found"),
     Column("entity_id", "string", about="digest of the source's own key"),
     Column("probability", "float64", about="0 to 1"),
-    Column("method", "string", about="own, imdb, tmdb, spotify, isrc, mbid, title_creator"),
+    Column("method", "string", about="own, imdb, tmdb, spotify, isrc, mbid, title_creator, search, decided"),
     Column("evidence", "string", about="what matched"),
     Column("state", "string", about="accepted, review, rejected"),
 )
@@ -235,7 +235,20 @@ _MATCHES = _table(
     Column("method", "string"),  # search, or the kind of id that the source was asked by: spotify, isrc, imdb, ...
     Column("candidates", "strings"),  # ids of the source, most probable first
     Column("probabilities", "floats"),  # of each candidate, 0 to 1
-    Column("evidence", "string"),  # JSON: the questions asked, and what spoke for the first candidate
+    Column("evidence", "string"),  # JSON: `asked`, the questions; `offered`, what is said of the first candidates
+)
+_ACOUSTICS = _table(
+    "keyed",
+    "acoustics",
+    "item_id source source_id",
+    "how alike a link's recording sounds to one's own of the item; empty unless `audio.compare_with` is set",
+    _required("item_id", "string", about="the item"),
+    _required("source", "string", about="name of the source in the catalogue"),
+    _required("source_id", "string", about="its own id there"),
+    Column("similarity", "float64", about="of their pitch classes where they fit best, about 0 to 1"),
+    Column("lead_s", "float64", about="seconds from the start of one's own stretch to where the link's window fits"),
+    Column("own_source", "string", about="folder of recordings it was held against"),
+    Column("own_file", "string", about="file there"),
 )
 _DECISIONS = _table(
     "log",
@@ -245,7 +258,7 @@ _DECISIONS = _table(
     _required("item_id", "string"),
     _required("source", "string"),
     _required("source_id", "string"),
-    _required("state", "string"),  # accepted, rejected
+    _required("state", "string"),  # accepted, rejected, undone
     Column("note", "string"),
 )
 _DRIFTS = _table(
@@ -430,6 +443,7 @@ TABLES: dict[str, Table] = {
         _INTERACTIONS,
         _ENTITIES,
         _MATCHES,
+        _ACOUSTICS,
         _DECISIONS,
         _DRIFTS,
         _LINKS,

@@ -18,14 +18,17 @@ from storage.hashing import digest_of, entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
 from storage.store import Store
+from tasks.acoustic import heard
 from tasks.ask import Asker, ask_each, connect_live
 from tasks.entities import namespace_of
 from tasks.items import Members
 from tasks.settings import Catalogue, SourceSettings
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "2"
+VERSION = "3"
 KEPT = 20  # candidates that are remembered for each item
+SHOWN = 5  # of them, what the source says of each is kept too, for people to look at
+CERTAIN = 1e-4  # nothing is so certain that sound could not cast doubt on it
 Row = dict[str, Any]
 
 
@@ -119,13 +122,19 @@ def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settin
     ranked = sorted(best.values(), key=lambda found: -round(found[0], 3))[:KEPT]
     if not ranked:
         raise NotFound("no search brought a candidate", source=settings.connector)
-    _, candidate, method = ranked[0]
     return {
-        "method": method,
+        "method": ranked[0][2],
         "candidates": [one.id for _, one, _ in ranked],
         "probabilities": [p for p, _, _ in ranked],
-        "evidence": json.dumps({"asked": asked, "title": candidate.title, "artists": candidate.artists}),
+        "evidence": json.dumps({"asked": asked, "offered": [_described(one) for _, one, _ in ranked[:SHOWN]]}),
     }
+
+
+def _described(candidate: Candidate) -> Row:
+    """What the source says of a candidate, as `Candidate.of` reads it."""
+    names = ("id", "title", "artists", "album", "channel", "duration_ms", "year", "isrc", "kind", "url")
+    said = {name: getattr(candidate, name) for name in names}
+    return {name: value for name, value in said.items() if value not in (None, ())}
 
 
 def _scores(
@@ -146,14 +155,14 @@ def _scores(
 def matched_links_stage(catalogue: Catalogue, source: str) -> Stage:
     """`matches` to `links`, by the catalogue's thresholds and people's decisions: a row per candidate."""
     settings = catalogue.sources[source]
-    namespace = namespace_of(source, settings.connector)
+    namespace, said = namespace_of(source, settings.connector), heard(catalogue, source)
     return Stage(
         name=f"links.{source}",
-        version=f"{VERSION}-{digest_of([*thresholds(settings), namespace])}",
-        reads=("matches", "decisions", "takedowns"),
+        version=f"{VERSION}-{digest_of([*thresholds(settings), namespace, said])}",
+        reads=("matches", "decisions", "acoustics", "takedowns"),
         writes="links",
         scope=f"source = '{source}'",
-        inputs=_claims(source, settings),
+        inputs=_claims(source, settings, said),
         load="select * exclude (input_hash) from wanted",
         compute=partial(claim, namespace=namespace),
         chunk_keys=100_000,
@@ -161,30 +170,44 @@ def matched_links_stage(catalogue: Catalogue, source: str) -> Stage:
     )
 
 
-def _claims(source: str, settings: SourceSettings) -> str:
+def _claims(source: str, settings: SourceSettings, heard: str) -> str:
     """SQL: every candidate of every match with its state; an item without any has an empty source_id.
 
-    The best that nobody rejected is accepted or up for review by its probability; one that somebody accepted is
-    accepted whatever its probability, and the others rejected.
+    The best that nobody rejected is accepted or up for review by its probability; one that somebody accepted, last if
+    it was several, is accepted whatever its probability and even if no search offered it, and the others rejected.
+    What was `heard` (see `tasks.acoustic`) has been added to the probability.
     """
     accept, review = thresholds(settings)
-    decided = (
-        f"(select item_id, source_id, arg_max(state, computed_at) as decided from decisions where source = '{source}' "
-        "group by item_id, source_id)"
-    )
     return f"""
-        with offered as (
-            select item_id, method, evidence, value_hash, reason,
+        with decided as ({_decided(source)}),
+        heard as ({heard}),
+        settled as (select distinct item_id from decided where decided = 'accepted'),
+        read as (
+            select item_id, method, reason,
                    unnest(if(reason is null, candidates, [''])) as source_id,
-                   unnest(if(reason is null, probabilities, [null::float])) as probability
+                   unnest(if(reason is null, probabilities, [null::float])) as probability,
+                   unnest(if(reason is null, json_extract(evidence, '$.offered[*]'), [null::json]))::varchar as evidence
             from matches where source = '{source}'),
+        offered as (
+            select r.* exclude (probability, evidence),
+                   if(h.shift is null, r.probability, 1 / (1 + exp(-(ln(p / (1 - p)) + h.shift)))) as probability,
+                   if(h.shift is null, r.evidence,
+                      json_merge_patch(r.evidence, json_object('chroma', h.similarity))) as evidence
+            from (select *, greatest({CERTAIN}, least(1 - {CERTAIN}, probability)) as p from read) r
+            left join heard h using (item_id, source_id)),
+        wanted_anyway as (
+            select m.item_id, d.source_id from decided d join matches m on m.item_id = d.item_id
+            where m.source = '{source}' and d.decided = 'accepted'
+              and not list_contains(coalesce(m.candidates, []), d.source_id)),
         ranked as (
             select o.*, d.decided,
                    row_number() over (partition by o.item_id order by d.decided is not distinct from 'accepted' desc,
+                       case when d.decided = 'accepted' then d.at end desc nulls last,
                        d.decided is not distinct from 'rejected', o.probability desc, o.source_id) as place
-            from offered o left join {decided} d using (item_id, source_id))
+            from (from offered where source_id <> '' or item_id not in (from settled)
+                  union all by name from wanted_anyway) o left join decided d using (item_id, source_id))
         select item_id, '{source}' as source, source_id, probability::double as probability,
-               if(decided is null, method, 'decision') as method, evidence,
+               if(decided is null, method, 'decided') as method, evidence,
                case when source_id = '' then null
                     when decided = 'accepted' and place = 1 then 'accepted'
                     when decided = 'rejected' or place > 1 then 'rejected'
@@ -195,6 +218,16 @@ def _claims(source: str, settings: SourceSettings) -> str:
                (md5_number_lower(concat_ws('|', state, probability, method, evidence, why))::hugeint
                 % 9223372036854775807)::bigint as input_hash
         from ranked"""
+
+
+def _decided(source: str) -> str:
+    """SQL: what people decided last of each candidate; of an item that was merged away, for the one it became."""
+    became = "select entity_id, min(item_id) as item_id from links where state = 'accepted' group by entity_id"
+    return f"""
+        select coalesce(b.item_id, d.item_id) as item_id, d.source_id, arg_max(d.state, d.computed_at) as decided,
+               max(d.computed_at) as at
+        from decisions d left join ({became}) b on b.entity_id = d.item_id
+        where d.source = '{source}' group by all having decided in ('accepted', 'rejected')"""
 
 
 def claim(rows: pa.Table, store: Store, *, namespace: str) -> pa.Table:

@@ -30,6 +30,7 @@ Row = dict[str, Any]
 WINDOW, NATIVE, IMAGE = "audio_window", "audio_native", "image"
 FETCHES = 8  # downloads at a time in each worker; they wait for the network
 _READS = ("links", "inputs", "raw")
+_NO_OTHER_WINDOW = ("keep_native_window", "compare_with")  # settings of `audio` that change no window
 
 
 def media_stages(catalogue: Catalogue) -> list[Stage]:
@@ -63,7 +64,7 @@ def audio_stage(catalogue: Catalogue, places: Places) -> Stage:
     kinds = f"('{WINDOW}'), ('{NATIVE}')" if catalogue.audio.keep_native_window else f"('{WINDOW}')"
     return Stage(
         name="audio",
-        version=f"{AUDIO_VERSION}-{digest_of(catalogue.audio.model_dump(exclude={'keep_native_window'}))}",
+        version=f"{AUDIO_VERSION}-{digest_of(catalogue.audio.model_dump(exclude={*_NO_OTHER_WINDOW}))}",
         reads=_READS,
         writes="media",
         scope=f"kind in ('{WINDOW}', '{NATIVE}')",

@@ -7,6 +7,7 @@ from connectors.folders import path_of
 from connectors.registry import LIVE
 from tasks.media_live import live_media
 from tasks.settings import Catalogue
+from tasks.settings_stages import check_name
 
 FOLDERS = {"audio": "music_folder", "image": "image_folder"}
 """Raw entity of a media file, and the connector that gives it."""
@@ -62,6 +63,22 @@ def wanted_media(catalogue: Catalogue, entity: str) -> str:
     return (
         f"select item_id, source, file, value_hash from ({' union all '.join(parts)}) "
         f"qualify row_number() over (partition by item_id order by case source {ranks} end, source_id) = 1"
+    )
+
+
+def own_recordings(catalogue: Catalogue, folders: Iterable[str]) -> str:
+    """SQL: item_id, source, file and value_hash of the one recording that an item has in these folders.
+
+    Raises:
+        ValueError: One of them is no folder of recordings in the catalogue.
+    """
+    known = media_roots(catalogue, "audio")
+    for name in folders:
+        check_name("folder of recordings", name, known)
+    described = _described(folders, "r.entity = 'audio'")
+    return (
+        f"select item_id, source, file, value_hash from ({described}) "
+        "qualify row_number() over (partition by item_id order by source, source_id) = 1"
     )
 
 

@@ -10,6 +10,7 @@ from storage import clock
 from storage.releases import newest_release
 from storage.schemas import LOGS, TABLES
 from storage.store import Store
+from tasks.acoustic import acoustic_stage, compared_sources
 from tasks.details import details_stage
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
@@ -67,8 +68,17 @@ def features(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
 
 
 def media(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
-    """Windows of recordings, and pictures."""
-    return media_stages(catalogue)
+    """Windows of recordings, and pictures.
+
+    A link that sounds wrong gives way to the next candidate, which is fetched and heard in turn; a third one waits for
+    the next build.
+    """
+    stages = media_stages(catalogue)
+    sound = [stage for stage in stages if stage.name == "audio"]
+    heard: list[Stage] = []
+    for name in compared_sources(catalogue):
+        heard += [acoustic_stage(catalogue, name), matched_links_stage(catalogue, name)]
+    return [*stages, *([*heard, *sound] * 2 if heard else [])]
 
 
 def index(catalogue: Catalogue, store: Store) -> Sequence[Stage]:

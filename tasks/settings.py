@@ -163,6 +163,23 @@ class Catalogue(Strict):
             check_name("source", name.partition(":")[0], info.data.get("sources", ()))
         return separate
 
+    @field_validator("validation")
+    @classmethod
+    def _judges_its_sources(cls, validation: ValidationSettings, info: ValidationInfo) -> ValidationSettings:
+        for name in (*validation.checks, *validation.thresholds):
+            family, _, source = name.rpartition(".")[0].partition("/")
+            if family == "links" and source:
+                check_name("source", source, info.data.get("sources", ()))
+        return validation
+
+    @field_validator("audio")
+    @classmethod
+    def _compares_with_recordings(cls, audio: AudioSettings, info: ValidationInfo) -> AudioSettings:
+        folders = [name for name, s in info.data.get("sources", {}).items() if s.connector == "music_folder"]
+        for name in audio.compare_with:
+            check_name("folder of recordings", name, folders)
+        return audio
+
     @field_validator("index")
     @classmethod
     def _indexes_what_is_built(cls, index: IndexSettings, info: ValidationInfo) -> IndexSettings:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from expectations.checks import Check, Severity
-from expectations.registry import TABLES, checks_of
+from expectations.registry import FAMILIES, TABLES, checks_of, family_of
 from featurizers.weights import Weights
 
 
@@ -97,6 +97,7 @@ class AudioSettings(Strict):
     start_s: float = Field(default=30.0, ge=0)  # shorter recordings: their middle, then all of them
     length_s: float = Field(default=30.0, gt=0, le=600)
     keep_native_window: bool = False  # also as it is, for encoders that need more than 11 kHz
+    compare_with: tuple[str, ...] = ()  # folders of one's own recordings that links of live sources are held against
 
 
 class IndexSettings(Strict):
@@ -118,12 +119,14 @@ class IndexSettings(Strict):
 class ValidationSettings(Strict):
     """What is checked before a release, and which failures block it. Checks are named `table.check`.
 
-    `features.check` is that check of every feature, `features/NAME.check` of one.
+    `features.check` is that check of every feature, `features/NAME.check` of one; `links.check` is that check of every
+    source that the gold set judges, `links/SOURCE.check` of one.
     """
 
     default: Severity | None = None  # of checks that are not named below; None: each check's own
     checks: dict[str, Severity] = Field(default_factory=dict[str, Severity])
     thresholds: dict[str, float] = Field(default_factory=dict[str, float])
+    gold: str | None = Field(default=None, min_length=1)  # file of ids that are the same, see `expectations.gold`
 
     @field_validator("default", mode="before")
     @classmethod
@@ -140,9 +143,8 @@ class ValidationSettings(Strict):
     def _are_known(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
             table, _, check = name.rpartition(".")
-            family = "features" if table.startswith("features/") else table
-            known = [f"{t}.{c}" for t in (*TABLES, "features") for c in checks_of(t)]
-            check_name("check", f"{family}.{check}", known)
+            known = [f"{t}.{c}" for t in (*TABLES, *FAMILIES) for c in checks_of(t)]
+            check_name("check", f"{family_of(table)}.{check}", known)
         return named
 
     def with_defaults(self, thresholds: Mapping[str, float]) -> "ValidationSettings":
@@ -161,8 +163,7 @@ class ValidationSettings(Strict):
 
 
 def _of(named: dict[str, Any], table: str, check: str) -> Any:
-    family = "features" if table.startswith("features/") else table
-    return named.get(f"{table}.{check}", named.get(f"{family}.{check}"))
+    return named.get(f"{table}.{check}", named.get(f"{family_of(table)}.{check}"))
 
 
 def check_name(what: str, name: str, known: Iterable[str]) -> None:

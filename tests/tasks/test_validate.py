@@ -17,8 +17,9 @@ from tasks import validate
 from tasks.maintain import drop_old_releases, take_down
 from tasks.plan import is_released, make_plan
 from tasks.release import ReleaseBlocked
+from tests.tasks.fake_live import LIVE_LUNA, WORLD, searched_shelf
 from tests.tasks.plant import plant, spoil
-from tests.tasks.shelf import Shelf
+from tests.tasks.shelf import Shelf, track_id
 
 FILMS = 20
 ZERO_NORM = {"features/tabular.zero_norm": "block"}  # off by itself: in z-scores zero is a number
@@ -327,3 +328,63 @@ def test_chunks_of_one_check_find_the_same(shelf: Shelf) -> None:
     shelf.changes["chunk_keys"] = 4
     shelf.run()
     assert [f.name for f in findings(shelf.store) if not f.success] == ["items.year_plausible"]
+
+
+# --- links against a gold set
+
+
+def judged_shelf(folder: Path, monkeypatch: pytest.MonkeyPatch, **validation: Any) -> Shelf:
+    made = searched_shelf(folder, monkeypatch)
+    gold = made.write("gold.jsonl", json.dumps({"spotify": track_id(1), "fake": ["L"]}))
+    made.changes["validation"] = {"gold": str(gold)} | validation
+    return made
+
+
+def test_wrong_links_block_the_release_and_the_former_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = judged_shelf(tmp_path, monkeypatch)
+    assert shelf.build().release_id == "v1"
+    found = {f.name: f.observed for f in findings(shelf.store) if f.table == "links/fake"}
+    assert found["links/fake.precision"] == {"value": 1.0, "right": 1, "wrong": 0}
+    WORLD.tracks["V"] = LIVE_LUNA
+    item = shelf.item("Luna")
+    shelf.store.log("decisions", item_id=item, source="fake", source_id="V", state="accepted")
+    with pytest.raises(
+        ReleaseBlocked, match=r"links/fake\.precision: accepted links that the gold set says"
+    ) as blocked:
+        shelf.build()
+    assert f"item_id='{item}', title='Luna', linked='V', expected='L'" in str(blocked.value)
+    assert "v1 stays current" in str(blocked.value)
+    current = current_release(shelf.store)
+    assert current is not None
+    assert current.release_id == "v1"
+    shelf.store.log("decisions", item_id=item, source="fake", source_id="V", state="undone")
+    assert shelf.build().release_id == "v2"
+
+
+def test_thresholds_hold_per_source_and_another_gold_set_judges_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = {"links.recall": "warn", "links/fake.precision": "warn"}
+    shelf = judged_shelf(tmp_path, monkeypatch, checks=checks, thresholds={"links.judged": 2})
+    shelf.build()
+    assert [f.name for f in findings(shelf.store) if not f.success] == ["links/fake.judged"]
+    shelf.write("gold.jsonl", json.dumps({"spotify": track_id(1), "fake": ["V"]}))
+    assert "validate" in [row["stage"] for row in make_plan(shelf.catalogue, shelf.store) if not row["up_to_date"]]
+    shelf.build()
+    failed = {f.name: f.severity for f in findings(shelf.store) if not f.success and f.check != "judged"}
+    assert failed == {"links/fake.precision": "warn", "links/fake.recall": "warn"}
+
+
+def test_a_gold_set_that_is_not_there_or_names_nothing_known_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = judged_shelf(tmp_path, monkeypatch)
+    shelf.write("gold.jsonl", '{"deezer": ["1"]}')
+    with pytest.raises(ValueError, match="names deezer; to judge a link it takes two sources"):
+        shelf.run(until="ingest")
+    shelf.changes["validation"] = {"gold": str(tmp_path / "none.jsonl")}
+    with pytest.raises(ValueError, match="there is no file"):
+        shelf.run(until="ingest")
+    shelf.changes["validation"] |= {"thresholds": {"links/fakes.recall": 0.5}}
+    with pytest.raises(ValueError, match="unknown source 'fakes'; did you mean 'fake'"):
+        shelf.run(until="ingest")
