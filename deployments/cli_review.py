@@ -38,7 +38,7 @@ def review_command(
     Without a terminal: `--json` lists the pairs, `--decide` takes lines of `{"item_id", "source", "source_id",
     "decision": "accept"|"reject"|"undo", "note"}`; a source_id that no search offered can be accepted too.
 
-    Example: `mediateca links review sandbox --source youtube`
+    Example: `mediateca links review demo --source youtube`
     """
     chosen, store = _built(catalogue)
     if sum((as_json, decide is not None, undo)) > 1:

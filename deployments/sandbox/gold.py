@@ -13,7 +13,7 @@ GOLD = "gold.jsonl"
 def write_gold(world: Path) -> None:
     """Write `gold.jsonl` of a world whose tables of truth are written: a line per recording and film.
 
-    The sources have the names of the shipped catalogue `sandbox`.
+    The sources have the names of the shipped catalogue `demo`.
     """
     with (world / GOLD).open("w", encoding="utf-8", newline="\n") as out:
         for line in _lines(world):
