@@ -90,7 +90,7 @@ def _judge(con: Any, former: Any, *, source: str, gold: Gold) -> None:
     """Make `judged`: a row per accepted link that can be judged, and per item that should be linked."""
     _tables(con, source, gold)
     answered = (
-        f"item_id in (select item_id from links where source = $source and {_ANSWERED})" if gold.asked else "true"
+        f"a.item_id in (select item_id from links where source = $source and {_ANSWERED})" if gold.asked else "true"
     )
     # A line names several ids of an item; two lines that name one item judge its links each.
     con.execute(
@@ -112,7 +112,7 @@ def _judge(con: Any, former: Any, *, source: str, gold: Gold) -> None:
                    coalesce(any_value(m.state), 'not offered') as state
             from about a join gold_said s using (line)
             left join mine m on m.item_id = a.item_id and list_contains(s.right_ids, m.source_id)
-            where len(s.right_ids) > 0 and a.{answered} group by a.line, a.item_id)
+            where len(s.right_ids) > 0 and {answered} group by a.line, a.item_id)
         select of, ok, item_id, title, source_id, array_to_string(right_ids[:3], ' or ') as expected, state
         from (from links_of union all by name from items_of) left join titled using (item_id)""",
         {"source": source},

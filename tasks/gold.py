@@ -28,7 +28,8 @@ def gold_sets(catalogue: Catalogue) -> dict[str, Gold]:
         if source.items:
             ranked = list(catalogue.sources)
             before = [n for n in before if ranked.index(n) < ranked.index(name)]
-        if name in named and (anchors := tuple(n for n in before if n in named)):
+        together = {n for line in lines if name in line.right or name in line.wrong for n in line.right}
+        if anchors := tuple(n for n in before if n in together):
             found[name] = Gold(lines=lines, anchors=anchors, asked=not source.items)
     if not found:
         raise ValueError(

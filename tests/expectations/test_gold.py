@@ -58,8 +58,8 @@ def line(number: int, right: dict[str, tuple[str, ...]], **wrong: tuple[str, ...
     return GoldLine(number=number, right=right, wrong=wrong)
 
 
-def judged(store: Store, *lines: GoldLine) -> dict[str, Verdict]:
-    suite = links_suite("tube", Gold(lines=lines, anchors=("own",), asked=True))
+def judged(store: Store, *lines: GoldLine, asks: bool = True) -> dict[str, Verdict]:
+    suite = links_suite("tube", Gold(lines=lines, anchors=("own",), asked=asks))
     asked = [Asked(check=c, severity=c.severity, threshold=c.threshold) for c in suite.checks]
     verdicts, _ = run_suite(suite, asked, store.database(only=suite.reads), None)
     return {verdict.asked.check.name: verdict for verdict in verdicts}
@@ -95,6 +95,13 @@ def test_precision_and_recall_are_those_worked_out_by_hand(store: Store) -> None
         ("i1", "review"),
         ("i3", "not offered"),
     ]
+
+
+def test_an_item_without_a_row_is_a_miss_only_of_a_source_that_defines_items(store: Store) -> None:
+    lines = [line(1, {"own": ("o0",), "tube": ("right",)}), line(2, {"own": ("o1",), "tube": ("it",)})]
+    plant(store, "links", link("i0", "right", "accepted"))
+    assert judged(store, *lines)["recall"].observed == {"value": 1.0, "found": 1, "missed": 0}
+    assert judged(store, *lines, asks=False)["recall"].observed == {"value": 0.5, "found": 1, "missed": 1}
 
 
 def test_a_line_that_only_says_what_is_wrong_judges_only_that(store: Store) -> None:
