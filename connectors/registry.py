@@ -42,6 +42,10 @@ class Live:
     page: str = ""  # where a person finds the entity; `{id}` stands for its id
     keys: tuple[str, ...] = ()  # environment variables that hold what it asks with
     ids: str = ""  # whose ids its own are, where other sources give the same ones; else its own name
+    reads: tuple[str, ...] = ()  # `plays`, `playlist`, `chart`: what a catalogue may name to be read by pages
+    changing: tuple[str, ...] = ()  # details that are other ones after some months: popularity, tags
+    batched: tuple[str, ...] = ()  # details that `pages` gives for many ids at once, where the app may
+    whole_in: tuple[tuple[str, str], ...] = ()  # a detail, and an answer that may hold it whole (`part_of`)
 
 
 _VIDEO = "https://www.youtube.com/watch?v={id}"
@@ -58,6 +62,8 @@ LIVE: dict[str, Live] = {
         details=("track_info", "track_tags"),
         described_by="track_info",
         keys=("LASTFM_API_KEY",),
+        reads=("plays", "chart"),
+        changing=("track_info", "track_tags"),
     ),
     "musicbrainz": Live(
         made_by="connectors.musicbrainz:connect",
@@ -73,6 +79,10 @@ LIVE: dict[str, Live] = {
         media=("image",),
         keys=("SPOTIFY_CLIENT_ID", "SPOTIFY_CLIENT_SECRET"),
         page="https://open.spotify.com/track/{id}",
+        reads=("playlist",),
+        changing=("track",),
+        batched=("track",),
+        whole_in=(("track", "search"),),
     ),
     "tmdb": Live(
         made_by="connectors.tmdb:connect",
@@ -82,6 +92,7 @@ LIVE: dict[str, Live] = {
         media=("image",),
         keys=("TMDB_API_KEY",),
         page="https://www.themoviedb.org/movie/{id}",
+        changing=("film",),
     ),
     "trailers": Live(made_by="connectors.youtube:trailers", finds="film", media=("audio",), ids="youtube", page=_VIDEO),
     "youtube": Live(made_by="connectors.youtube:connect", media=("audio",), page=_VIDEO),

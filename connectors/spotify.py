@@ -152,6 +152,13 @@ class Spotify:
             raise SchemaDrift("spotify: no track of the answer has 'id' and 'name'", source=self.name)
         return offered
 
+    def part_of(self, entity: str, key: str, payload: Payload) -> Payload | None:
+        """The track of that id among those of a search, which are as a look-up gives them; None without it."""
+        tracks = payload.get("tracks")
+        found = objects_of(tracks.get("items")) if entity == "track" and isinstance(tracks, Mapping) else []
+        whole = ("name", "artists", "album", "duration_ms")
+        return next((said for said in found if said.get("id") == key and all(said.get(n) for n in whole)), None)
+
     def request_from(self, entity: str, payload: Payload) -> Request:
         """Nothing is asked by way of another answer."""
         raise ValueError(f"spotify: '{entity}' is asked for by its id")

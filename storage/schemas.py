@@ -272,6 +272,19 @@ _DRIFTS = _table(
     Column("missing", "strings"),  # dotted paths of fields that the connector expects
     Column("unknown", "strings"),  # of fields that it does not know
 )
+_REFUSALS = _table(
+    "log",
+    "refusals",
+    "source kind source_id",
+    "files of live sources that could not be had or used: private, removed, too long, silent",
+    _required("source", "string"),
+    _required("kind", "string"),  # audio
+    _required("source_id", "string"),
+    _required("version", "string"),  # of the stage; another one tries again
+    _required("reason", "string"),
+    Column("detail", "string"),
+    Column("retry_at", "time"),  # null: not at this version
+)
 _ITEMS = _table(
     "keyed",
     "items",
@@ -446,6 +459,7 @@ TABLES: dict[str, Table] = {
         _ACOUSTICS,
         _DECISIONS,
         _DRIFTS,
+        _REFUSALS,
         _LINKS,
         _ITEMS,
         _USERS,

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,13 +26,15 @@ from connectors.errors import (
 from connectors.registry import connect
 from storage import clock
 from storage.clock import SANDBOX
-from storage.hashing import digest
+from storage.hashing import digest, entity_id
 from storage.lazy import pa
 from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
+from tasks.entities import namespace_of
 from tasks.settings import SourceSettings
 from tasks.stage import item_row, per_item
+from tasks.takedowns import LISTINGS, taken_down, without
 
 REPLAY = "MEDIATECA_REPLAY"
 """Set to 1: nothing is asked, only what lies in `raw` counts."""
@@ -63,10 +66,25 @@ def replaying() -> bool:
 class Asker:
     """Asks one source for one chunk of keys: answers from `raw` first, then the network; `flush` keeps what came."""
 
-    def __init__(self, store: Store, source: str, settings: SourceSettings, requests: Iterable[Request]) -> None:
-        """`requests` are those the chunk may come to ask: their answers are read at once."""
+    def __init__(
+        self,
+        store: Store,
+        source: str,
+        settings: SourceSettings,
+        requests: Iterable[Request],
+        *,
+        changing: Iterable[str] = (),
+    ) -> None:
+        """`requests` are those the chunk may come to ask: their answers are read at once.
+
+        Those to entities that are `changing` count for `live.refresh_days`.
+        """
         self._store, self._source, self._settings = store, source, settings
+        self._changing, self._since = set(changing), clock.now() - timedelta(days=settings.live.refresh_days)
+        self._origins: dict[tuple[str, str], tuple[str, datetime]] = {}  # where an answer came from, and when
+        self._former: set[tuple[str, str]] = set()  # keys whose answer is too old
         self._lock, self._mine = threading.Lock(), threading.local()
+        self._namespace, self._taken = namespace_of(source, settings.connector), taken_down(store)
         self._opened: list[LiveConnector] = []
         self._came: list[dict[str, Any]] = []
         self._drifted: list[dict[str, Any]] = []
@@ -85,11 +103,36 @@ class Asker:
             if replaying():
                 raise NotAsked("never asked before", source=self._source)
             found = self._fetch(request, key)
-            with self._lock:
-                self._known[request.entity, key] = found
         if not found:
             raise NotFound(f"{self._source}: nothing under this {request.entity}", source=self._source, status=404)
         return found
+
+    def take(self, request: Request, question: Request) -> bool:
+        """Whether the answer is known, or lies whole within what was answered to another question; it is then kept."""
+        key, other = (request.entity, request.key), (question.entity, question.key)
+        if key not in self._known and (said := self._known.get(other)) and other in self._origins:
+            url, at = self._origins[other]
+            connector: Any = self.connector  # only those that `Live.whole_in` names have it
+            found = connector.part_of(request.entity, request.key, said)
+            if found and (at >= self._since or request.entity not in self._changing):
+                self._hold(Record(entity=key[0], source_id=key[1], payload=found, url=url, fetched_at=at))
+        return key in self._known
+
+    def ask_many(self, entity: str, keys: Sequence[str]) -> None:
+        """Ask for what is not known of these, many at a time where the source lets the app.
+
+        What goes wrong is left to `ask`, which meets it again for each key by itself.
+        """
+        missing = [key for key in dict.fromkeys(keys) if (entity, key) not in self._known]
+        if not missing or replaying():
+            return
+        with suppress(ConnectorError):
+            for page in self.connector.pages(entity, keys=missing):
+                for record in page.records:
+                    self._hold(record)
+                    self._compare(Request(entity=entity, key=record.source_id), record)
+                for reject in page.rejects:
+                    self._hold_nothing(entity, reject.file, NotFound(reject.detail, source=self._source))
 
     @property
     def connector(self) -> LiveConnector:
@@ -116,14 +159,29 @@ class Asker:
         try:
             record = self.connector.lookup(request)
         except NotFound as exc:
-            expires = clock.now() + timedelta(days=self._settings.live.not_found_days)
-            self._keep(
-                request.entity, key, None, url=exc.url, status=exc.status or _NOT_FOUND_STATUS, expires_at=expires
-            )
+            self._hold_nothing(request.entity, key, exc)
             return {}
-        self._keep(request.entity, key, record, url=record.url, status=200, expires_at=None)
         self._compare(request, record)
-        return record.payload
+        self._hold(replace(record, source_id=key))
+        return self._known[request.entity, key]
+
+    def _hold(self, record: Record) -> None:
+        """Keep an answer, and know it from now on; of what was taken down nothing is kept."""
+        taken = entity_id(self._namespace, record.source_id) in self._taken
+        if not taken and record.entity in LISTINGS:
+            record = replace(record, payload=without(record.payload, self._namespace, self._taken))
+        if not taken:
+            self._keep(record.entity, record.source_id, record, url=record.url, status=200, expires_at=None)
+        with self._lock:
+            self._known[record.entity, record.source_id] = {} if taken else record.payload
+
+    def _hold_nothing(self, entity: str, key: str, exc: NotFound) -> None:
+        """Keep that there is none, for some days; what is gone since it was last asked for stays as it was."""
+        expires, status = clock.now() + timedelta(days=self._settings.live.not_found_days), exc.status
+        if (entity, key) not in self._former:
+            self._keep(entity, key, None, url=exc.url, status=status or _NOT_FOUND_STATUS, expires_at=expires)
+        with self._lock:
+            self._known[entity, key] = {}
 
     def _compare(self, request: Request, record: Record) -> None:
         """Note where the answer's shape is another than the connector knows; it is kept all the same."""
@@ -131,7 +189,8 @@ class Asker:
 
         model = self.connector.models.get(request.entity)
         drift = drift_of(model, record.payload) if model else None
-        if drift and (drift.missing or drift.unknown):
+        taken = entity_id(self._namespace, request.key) in self._taken
+        if drift and (drift.missing or drift.unknown) and not taken:
             row = {"source": self._source, "entity": request.entity, "request_key": request.key}
             row |= {"missing": drift.missing, "unknown": drift.unknown, "computed_at": record.fetched_at}
             with self._lock:
@@ -164,11 +223,18 @@ class Asker:
         con.register("asked", pa.table({"entity": pa.array(entities), "request_key": pa.array(keys)}))
         fresh = "true" if replaying() else "(expires_at is null or expires_at > $now)"
         found = con.execute(
-            f"select entity, request_key, body from raw semi join asked using (entity, request_key) "
+            f"select entity, request_key, body, url, fetched_at from raw semi join asked using (entity, request_key) "
             f"where source = $source and {fresh}",
             {"source": self._source} | ({} if replaying() else {"now": clock.now()}),
         ).fetchall()
-        return {(entity, key): json.loads(body) if body else {} for entity, key, body in found}
+        known: dict[tuple[str, str], Payload] = {}
+        for entity, key, body, url, at in found:
+            if body and at < self._since and entity in self._changing and not replaying():
+                self._former.add((entity, key))
+                continue
+            known[entity, key] = json.loads(body) if body else {}
+            self._origins[entity, key] = url or "", at
+        return known
 
 
 def reason_of(exc: ConnectorError, settings: SourceSettings) -> dict[str, Any]:

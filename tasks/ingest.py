@@ -25,6 +25,7 @@ from storage.store import Store
 from tasks.entities import namespace_of, subject
 from tasks.settings import Catalogue, SourceSettings
 from tasks.stage import Stage, rows_table
+from tasks.takedowns import LISTINGS, taken_down, without
 
 VERSION = "1"
 _FLUSH_RECORDS = 20_000
@@ -135,8 +136,7 @@ class Loader:
     def __init__(self, store: Store) -> None:
         """Rows go to `store`; what was taken down is left out."""
         self._store = store
-        taken = store.database(only=("takedowns",)).sql("select entity_id from takedowns").fetchall()
-        self._taken = {entity for (entity,) in taken}
+        self._taken = taken_down(store)
         self._held: dict[str, list[pa.Table]] = {"raw": [], "interactions": [], "quarantine": []}
 
     def load(self, source: str, namespace: str, pages: Iterable[Page]) -> dict[str, Any]:
@@ -176,7 +176,8 @@ class Loader:
 
     def _raw(self, source: str, namespace: str, load_id: str, page: Page) -> pa.Table:
         kept = [r for r in page.records if not self._is_taken(namespace, subject(r.entity, r.source_id))]
-        bodies = [_JSON.encode(r.payload).encode("utf-8", "replace") for r in kept]
+        payloads = [without(r.payload, namespace, self._taken) if r.entity in LISTINGS else r.payload for r in kept]
+        bodies = [_JSON.encode(payload).encode("utf-8", "replace") for payload in payloads]
         n = len(kept)
         return _table(
             "raw",

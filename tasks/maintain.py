@@ -10,6 +10,9 @@ from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
 from storage.store import Store
 from tasks.entities import DESCRIPTIONS, is_of_source
+from tasks.takedowns import Named
+
+_LEADS = ("entities", "links", "matches")
 
 
 def compact(store: Store) -> list[str]:
@@ -58,12 +61,16 @@ def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str
         entities = _entities_of(store, chosen)
         for entity, item in entities.items():
             store.log("takedowns", entity_id=entity, item_id=item, note=note)
+        named = Named(store, entities)
         where = _rows_about(store, list(entities))
+        for name, rows in named.where().items():
+            where[name] = f"{where[name]} or {rows}" if name in where else rows
         retired = [r for r in releases(store) if r.state == "published" and _holds(store, r, where)]
         for release in retired:
             _let_go(store, release, f"take-down: {note}" if note else "take-down")
-        # `entities` last: through it the rows of `raw` are found when a take-down that was killed is asked for again.
-        rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name == "entities"))
+        store.append("raw", named.left)
+        # Last those through which the rows of `raw` are found when a take-down that was killed is asked for again.
+        rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name in _LEADS))
         vacuum(store, retention_hours=0)
         gone = [r.release_id for r in retired]
         return {"items": chosen, "rows": rows, "retired": gone, "models": _models_of(store, gone)}

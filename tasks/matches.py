@@ -38,9 +38,11 @@ def match_stage(catalogue: Catalogue, source: str) -> Stage:
 
     settings, members = catalogue.sources[source], Members(catalogue, before=source)
     finds = LIVE[settings.connector].finds
+    # What decides beside the members: the scores, and the probability at which no further question is asked.
+    decides = digest_of([coefficients(), settings.connector, thresholds(settings)[0]])
     return Stage(
         name=f"match.{source}",
-        version=f"{VERSION}-{digest_of(coefficients())[:8]}-{members.version}",
+        version=f"{VERSION}-{decides}-{members.version}",
         reads=("links", "entities"),
         writes="matches",
         scope=f"source = '{source}'",
@@ -48,16 +50,11 @@ def match_stage(catalogue: Catalogue, source: str) -> Stage:
         load=f"select item_id, '{source}' as source, members, ids from ({members.rows}) join ({members.ids}) "
         "using (item_id)",
         compute=partial(search_items, source=source, settings=settings, members=members),
-        outside=partial(_how, settings),
         chunk_keys=200,
         beside=("raw",),
         runs_in="workers",
         seconds_per_key=0.3,
     )
-
-
-def _how(settings: SourceSettings) -> str:
-    return digest_of(settings.connector)
 
 
 def search_items(rows: pa.Table, store: Store, *, source: str, settings: SourceSettings, members: Members) -> pa.Table:
@@ -72,7 +69,14 @@ def search_items(rows: pa.Table, store: Store, *, source: str, settings: SourceS
         item = row["item_id"]
         return _searched(asker, wanted[item], questions[item], settings)
 
-    return rows_table("matches", ask_each(asker, rows, ("item_id", "source"), one, settings))
+    out = ask_each(asker, rows, ("item_id", "source"), one, settings)
+    for row in out:  # where there is no candidate, too: by its evidence a take-down finds what was asked
+        row.setdefault("evidence", json.dumps({"asked": [_name(question) for question in questions[row["item_id"]]]}))
+    return rows_table("matches", out)
+
+
+def _name(question: Request) -> str:
+    return f"{question.entity}:{question.key}"
 
 
 def thresholds(settings: SourceSettings) -> tuple[float, float]:
@@ -106,7 +110,7 @@ def _searched(asker: Asker, wanted: Wanted, questions: Sequence[Request], settin
     best: dict[str, tuple[float, Candidate, str]] = {}
     asked: list[str] = []
     for question in questions:
-        asked.append(f"{question.entity}:{question.key}")
+        asked.append(_name(question))
         try:
             offered = asker.connector.candidates(question.entity, asker.ask(question))
         except NotFound:

@@ -19,7 +19,8 @@ from storage.reasons import Reason
 from storage.store import Store
 from tasks.ask import in_threads, reason_of
 from tasks.media_live import Downloads, live_media
-from tasks.media_sources import media_path, media_roots, wanted_media
+from tasks.media_sources import media_path, media_roots, spare_media, wanted_media
+from tasks.refusals import Refusals
 from tasks.settings import Catalogue, SourceSettings
 from tasks.settings_stages import AudioSettings
 from tasks.stage import Stage, rows_table
@@ -62,19 +63,26 @@ class Places:
 def audio_stage(catalogue: Catalogue, places: Places) -> Stage:
     """Recordings to `media`: a window each, and the same at its native rate where the catalogue keeps it."""
     kinds = f"('{WINDOW}'), ('{NATIVE}')" if catalogue.audio.keep_native_window else f"('{WINDOW}')"
+    spares = f"left join ({spare_media(catalogue)}) using (item_id, source)" if places.live else ""
     return Stage(
         name="audio",
-        version=f"{AUDIO_VERSION}-{digest_of(catalogue.audio.model_dump(exclude={*_NO_OTHER_WINDOW}))}",
+        version=_version(catalogue.audio),
         reads=_READS,
         writes="media",
         scope=f"kind in ('{WINDOW}', '{NATIVE}')",
         inputs=_inputs(catalogue, "audio", kinds),
+        load=f"select * exclude (input_hash) from wanted {spares}",
         compute=partial(cut_windows, places=places, settings=catalogue.audio),
         outside=partial(str, kinds),  # not of the version: rows of the one kind stay when the other is asked for
         chunk_keys=200,
+        beside=("refusals",),
         runs_in="workers",
         seconds_per_key=0.15,
     )
+
+
+def _version(settings: AudioSettings) -> str:
+    return f"{AUDIO_VERSION}-{digest_of(settings.model_dump(exclude={*_NO_OTHER_WINDOW}))}"
 
 
 def image_stage(catalogue: Catalogue, places: Places) -> Stage:
@@ -125,7 +133,7 @@ def cut_windows(rows: pa.Table, store: Store, *, places: Places, settings: Audio
             "source_duration_s": window.source_duration_s,
         }
 
-    return _of_files(rows, store, places, one)
+    return _of_files(rows, store, places, one, _version(settings))
 
 
 def prove_pictures(rows: pa.Table, store: Store, *, places: Places) -> pa.Table:
@@ -149,12 +157,14 @@ def prove_pictures(rows: pa.Table, store: Store, *, places: Places) -> pa.Table:
             "frames": facts.frames,
         }
 
-    return _of_files(rows, store, places, one)
+    return _of_files(rows, store, places, one, IMAGE_VERSION)
 
 
-def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Path, str], Row]) -> pa.Table:
+def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Path, str], Row], version: str) -> pa.Table:
     """`one(path, kind)` for each row; a file that is gone, cannot be had or cannot be used is a reason."""
-    keys = list(zip(rows.column("source").to_pylist(), rows.column("file").to_pylist(), strict=True))
+    asked = [(row["source"], name) for row in rows.to_pylist() for name in _files(row)]
+    keys = [(source, name) for source, name in asked if source in places.live]
+    refusals = Refusals(store, places.kind, version, keys)
     decoding = Lock()  # downloads wait for each other's network, but pictures of 100 MB are decoded one by one
 
     def alone(path: Path, kind: str) -> Row:
@@ -163,27 +173,40 @@ def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Path,
 
     with Downloads(places.live, store, places.kind, keys) as downloads:
 
-        def row(found: Row) -> Row:
-            said = {"source": found["source"], "source_url": found["file"]}
+        def tried(row: Row, file: str) -> Row:
+            said = {"source": row["source"], "source_url": file}
             try:
-                if found["source"] in downloads:
-                    return said | _fetched(downloads, found, alone)
-                return said | alone(media_path(places.roots, found["source"], found["file"]), found["kind"])
+                if row["source"] in downloads:
+                    return said | _fetched(downloads, row["source"], file, partial(alone, kind=row["kind"]))
+                return said | alone(media_path(places.roots, row["source"], file), row["kind"])
             except MediaError as exc:
                 return said | {"reason": exc.reason, "detail": exc.detail}
             except ConnectorError as exc:
-                return said | reason_of(exc, places.live[found["source"]])
+                return said | reason_of(exc, places.live[row["source"]])
             except FileNotFoundError:
                 return said | {"reason": Reason.NOT_FOUND, "detail": "the file is gone since it was listed"}
             except PermissionError:
                 return said | {"reason": Reason.DECODE_ERROR, "detail": "the file cannot be read: no permission"}
 
-        return rows_table("media", in_threads(rows, ("item_id", "kind"), row, threads=FETCHES if places.live else 1))
+        def first(row: Row) -> Row:
+            if row["source"] not in downloads or places.kind != "audio":  # a picture may have moved: ask anew
+                return tried(row, row["file"])
+            named = {"source": row["source"], "source_url": row["file"]}
+            return named | refusals.first_of(row["source"], _files(row), partial(tried, row))
+
+        out = in_threads(rows, ("item_id", "kind"), first, threads=FETCHES if places.live else 1)
+    refusals.flush()
+    return rows_table("media", out)
 
 
-def _fetched(downloads: Downloads, found: Row, one: Callable[[Path, str], Row]) -> Row:
-    path = downloads.fetch(found["source"], found["file"])
+def _files(row: Row) -> list[str]:
+    """The file that a row is of, and of a live source those that may stand in for it."""
+    return [row["file"], *(row.get("spares") or ())]
+
+
+def _fetched(downloads: Downloads, source: str, file: str, one: Callable[[Path], Row]) -> Row:
+    path = downloads.fetch(source, file)
     try:
-        return one(path, found["kind"])
+        return one(path)
     finally:
         path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from connectors.errors import NotFound
 from connectors.registry import LIVE
 from storage.lazy import pa
 from storage.store import Store
-from tasks.ask import connect_live
+from tasks.ask import NotAsked, connect_live, replaying
 from tasks.settings import Catalogue, SourceSettings
 
 Keys = Iterable[tuple[str, str]]  # source, and the entity's id there
@@ -55,7 +55,10 @@ class Downloads:
 
         Raises:
             ConnectorError: As `LiveConnector.lookup`; `NotFound` where the source has no such file.
+            NotAsked: In a replay: files are kept as what was made of them alone.
         """
+        if replaying():
+            raise NotAsked("nobody is asked in a replay", source=source)
         connector = self._connector(source)
         if self._kind == "audio":
             return connector.fetch_audio(key, self._new_folder())

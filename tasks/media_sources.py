@@ -82,6 +82,22 @@ def own_recordings(catalogue: Catalogue, folders: Iterable[str]) -> str:
     )
 
 
+def spare_media(catalogue: Catalogue) -> str:
+    """SQL: item_id, source and `spares`, the likeliest first: sounds of live sources that were likely enough, too.
+
+    They stand in for the one that was accepted where it is private, gone or of no use. For pending items.
+    """
+    from tasks.matches import thresholds  # here: matches are made of what is heard, which is taken from here
+
+    least = {name: thresholds(settings)[0] for name, settings in live_media(catalogue, "audio").items()}
+    enough = " or ".join(f"(source = '{name}' and probability >= {accept})" for name, accept in least.items())
+    return (
+        "select item_id, source, list(source_id order by probability desc, source_id) as spares from links "
+        f"where state = 'rejected' and method not in ('decided', 'taken_down') and ({enough}) "
+        "and item_id in (select item_id from pending) group by item_id, source"
+    )
+
+
 def _described(sources: Iterable[str], which: str) -> str:
     names = ", ".join(f"'{name}'" for name in sources)
     return (

@@ -19,6 +19,7 @@ from tasks.index import index_stage
 from tasks.ingest import ingest_stage
 from tasks.items import items_stage, users_stage
 from tasks.links import links_stage
+from tasks.listings import listing_stage
 from tasks.lyrics import lyrics_stages
 from tasks.matches import match_stage, matched_links_stage
 from tasks.media import media_stages
@@ -32,9 +33,12 @@ Step = Callable[[Catalogue, Store], Sequence[Stage]]
 
 
 def ingest(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
-    """Bulk files and listeners' histories into raw records and interactions."""
-    histories = [history_stage(catalogue, name) for name, s in catalogue.sources.items() if s.is_live and s.live.users]
-    return [ingest_stage(catalogue), *histories]
+    """Bulk files, listeners' histories, playlists and charts into raw records and interactions."""
+    stages = [ingest_stage(catalogue)]
+    for name, source in catalogue.sources.items():
+        stages += [history_stage(catalogue, name)] if source.live.users else []
+        stages += [listing_stage(catalogue, name)] if source.live.playlists or source.live.charts else []
+    return stages
 
 
 def items_and_links(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
@@ -114,8 +118,8 @@ def all_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
 
 
 def reads_sources(stage: Stage) -> bool:
-    """Whether the stage makes `raw`, which a replay leaves as it is."""
-    return stage.name == "ingest" or stage.name.startswith("history.")
+    """Whether the stage reads what lies outside the store, which a replay leaves as it is: rows of `raw`, media."""
+    return stage.name in ("ingest", "audio", "images") or stage.name.startswith(("history.", "lists."))
 
 
 def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:

@@ -111,6 +111,12 @@ class Bars:
         self._bar = self._bars.add_task(what, total=keys)
         self._draw()
 
+    def more(self, keys: int) -> None:
+        """The stage has so many more to do."""
+        self._keys += keys
+        if self._bar is not None:
+            self._bars.update(self._bar, total=self._keys)
+
     def advance(self, keys: int) -> None:
         """So many more are done."""
         self._done += keys

@@ -41,7 +41,10 @@ class LiveSettings(Strict):
     """How a source is asked that answers over the network."""
 
     users: tuple[str, ...] = ()  # whose histories are read
-    refresh_hours: float = Field(default=24, gt=0)  # how often histories are read on
+    playlists: tuple[str, ...] = ()  # ids of playlists that are read, tracks and positions
+    charts: bool = False  # whether the tracks of the source's chart are items
+    refresh_hours: float = Field(default=24, gt=0)  # how often histories are read on, lists read again
+    refresh_days: float = Field(default=90, gt=0)  # after which what changes, such as popularity, is asked for again
     accept: float | None = Field(default=None, gt=0, le=1)  # least probability of a link that is believed
     review: float | None = Field(default=None, ge=0, le=1)  # of one that a person should look at; None: as fitted
     not_found_days: float = Field(default=30, gt=0)  # after which what was not found is asked for again
@@ -102,6 +105,23 @@ class SourceSettings(Strict):
                 "password are read from the environment (docs/live-sources.md)"
             )
         return options
+
+    @field_validator("live")
+    @classmethod
+    def _can_be_read(cls, live: LiveSettings, info: ValidationInfo) -> LiveSettings:
+        connector = info.data.get("connector", "")
+        for key, entity in (("users", "plays"), ("playlists", "playlist"), ("charts", "chart")):
+            if not getattr(live, key):
+                continue
+            if connector not in LIVE or entity not in LIVE[connector].reads:
+                able = ", ".join(name for name, found in LIVE.items() if entity in found.reads)
+                raise ValueError(f"`live.{key}`: the connector '{connector}' reads none; those that do: {able}")
+            if not info.data.get("items"):
+                raise ValueError(
+                    f"`live.{key}` makes items, and `items: false` says that the source makes none; name the connector "
+                    "twice: one source that is read, and one with `items: false` that is searched"
+                )
+        return live
 
     @field_validator("fields")
     @classmethod

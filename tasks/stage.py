@@ -57,6 +57,8 @@ class Stage:
     runs_in: Literal["pool", "workers", "driver"] = "pool"
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
+    # `inputs` is asked anew after each pass that did something: a history goes on where its part ended.
+    repeats: bool = False
     prepare: Callable[[Store], Stage] | None = None  # settles the version once the inputs are there
     refit: Callable[[Store], Stage] | None = None  # as `prepare`, with a frozen fit made anew
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
@@ -151,6 +153,10 @@ class Progress(Protocol):
         """A stage has `keys` to do."""
         ...
 
+    def more(self, keys: int) -> None:
+        """The stage has so many more to do."""
+        ...
+
     def advance(self, keys: int) -> None:
         """So many more are done."""
         ...
@@ -167,6 +173,9 @@ class Silent:
         """Nothing."""
 
     def begin(self, stage: str, keys: int) -> None:
+        """Nothing."""
+
+    def more(self, keys: int) -> None:
         """Nothing."""
 
     def advance(self, keys: int) -> None:
@@ -293,19 +302,14 @@ def run_stage(
     seen = fingerprint(store, stage)
     if not again and is_up_to_date(stage, seen, last, now):
         return result
-    con = scan(store, stage, now, again=again)
-    counts = count_pending(con, stage)
-    todo = counts["new"] + counts["changed"] + counts["retry"]
-    result.status, result.skipped = "completed", counts["inputs"] - todo
-    progress.begin(stage.name, todo)
-    _run_chunks(
-        _chunks(con, stage),
-        lambda rows: submit(stage, _work(store.url, stage, rows), counts["seconds"]),
-        result,
-        window,
-        progress,
-    )
-    result.removed = _bury(store, stage, con)
+    result.status = "completed"
+    while True:
+        had, con = result.done, scan(store, stage, now, again=again and not result.done)
+        ended = _one_pass(store, stage, con, result, submit, window, progress)
+        if ended or not stage.repeats or result.done == had:
+            break
+    if ended and stage.repeats:  # what was read takes the place of what it stands for now
+        result.removed += _bury(store, stage, scan(store, stage, now))
     result.retry_at = earliest(result.retry_at, _earliest_retry(con, stage))
     for name in (stage.writes, *stage.beside) if result.done + result.failed + result.removed else ():
         store.tidy(name)
@@ -313,6 +317,28 @@ def run_stage(
     _record(store, stage, result, seen, build_id)
     progress.end(result)
     return result
+
+
+def _one_pass(
+    store: Store, stage: Stage, con: Any, result: StageResult, submit: Submit, window: int, progress: Progress
+) -> bool:
+    """Compute what is pending, and hide what is gone; whether a quota ended it."""
+    counts = count_pending(con, stage)
+    todo = counts["new"] + counts["changed"] + counts["retry"]
+    if result.done or result.failed:  # a further pass: what the one before did is not skipped
+        progress.more(todo)
+    else:
+        result.skipped = counts["inputs"] - todo
+        progress.begin(stage.name, todo)
+    _run_chunks(
+        _chunks(con, stage),
+        lambda rows: submit(stage, _work(store.url, stage, rows), counts["seconds"]),
+        result,
+        window,
+        progress,
+    )
+    result.removed += _bury(store, stage, con)
+    return result.status == "partial"
 
 
 def _run_chunks(

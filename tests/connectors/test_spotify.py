@@ -191,6 +191,9 @@ def test_the_page_limit_shrinks_until_it_is_allowed_and_stays_so():
     connector = spotify("search", search_limit=50)
     record = connector.lookup(Request(entity="search", key="track:Lanterns artist:Vela Norte"))
     assert [c.id for c in connector.candidates("search", record.payload)] == [T, U]
+    whole = connector.part_of("track", U, record.payload)
+    assert (whole["id"], connector.part_of("track", V, record.payload)) == (U, None)
+    assert connector.part_of("album", U, record.payload) is None
     empty = connector.lookup(Request(entity="search", key="isrc:SEZZZ1900017"))
     assert connector.candidates("search", empty.payload) == []
     limits = [ask.split("limit=")[1].split("&")[0] for ask in connector.policy.asked if "limit=" in ask]

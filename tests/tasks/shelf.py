@@ -13,7 +13,7 @@ from typing import Any
 
 from storage.releases import Release
 from storage.store import Store
-from tasks.plan import STEPS, all_stages, stages_of
+from tasks.plan import STEPS, all_stages, reads_sources, stages_of
 from tasks.release import publish_release
 from tasks.settings import Catalogue
 from tasks.stage import StageResult, last_runs, run_stage
@@ -146,8 +146,8 @@ class Shelf:
         self.run(until=until)
         return publish_release(self.catalogue, self.store, partial=False)
 
-    def run(self, *, until: str = "") -> None:
-        """Every stage in the plain loop, up to the one named."""
+    def run(self, *, until: str = "", replay: bool = False) -> None:
+        """Every stage in the plain loop, up to the one named; in a replay what a source told stays as it is."""
         catalogue, store = self.catalogue, self.store
         if not store.tables():
             shutil.copytree(_empty_store(), store.url)
@@ -155,7 +155,8 @@ class Shelf:
         last, build_id, self.results = last_runs(store), f"b{next(self._builds)}", {}
         for step in STEPS:
             for stage in stages_of(step, catalogue, store):
-                result = run_stage(store, stage, build_id=build_id, last=last.get(stage.name))
+                again = replay and stage.name not in self.results and not reads_sources(stage)
+                result = run_stage(store, stage, build_id=build_id, last=last.get(stage.name), again=again)
                 if stage.name in self.results:
                     self.results[stage.name].go_on(result)
                 else:
@@ -183,6 +184,15 @@ class Shelf:
     def linked(self) -> dict[str, str]:
         """`source:source_id` to item_id."""
         return dict(self.sql("select source || ':' || source_id, item_id from links where state = 'accepted'"))
+
+
+def run_one(shelf: Shelf, name: str) -> StageResult:
+    """One stage of the catalogue alone, in the plain loop."""
+    catalogue, store = shelf.catalogue, shelf.store
+    if not store.tables():
+        shutil.copytree(_empty_store(), store.url)
+    (stage,) = {s.name: s for s in all_stages(catalogue, store) if s.name == name}.values()
+    return run_stage(store, stage, build_id="one", last=last_runs(store).get(name))
 
 
 def _renamed(track: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_what_is_asked_for_by_its_id_is_the_item_whatever_it_is_called(
 def test_nothing_is_asked_twice(shelf: Shelf) -> None:
     shelf.run()
     asked = dict(WORLD.asked)
-    assert asked == {"search:Luna": 1, "search:Sol": 1, "track:L": 1, "picture:L": 1}
+    assert asked == {"search:Luna": 1, "search:Sol": 1, "batch:L": 1, "picture:L": 1, "sound:L": 1}
     shelf.run()
     assert {name: r.status for name, r in shelf.results.items() if r.status != "up_to_date"} == {}
     assert asked == WORLD.asked
@@ -173,35 +173,10 @@ def test_pictures_of_linked_entities_are_fetched_and_proven(shelf: Shelf) -> Non
     Image.new("RGB", (30, 20), "red").save(file, "PNG")
     WORLD.pictures["L"] = file.getvalue()
     shelf.run(until="images")
-    assert shelf.sql("select source, format, width, height, reason from media") == [("fake", "png", 30, 20, None)]
+    found = shelf.sql("select source, format, width, height, reason from media where kind = 'image'")
+    assert found == [("fake", "png", 30, 20, None)]
     WORLD.pictures["L"] = b"<html>no picture</html>"
     assert shelf.sql("select count(*) from raw where body is null and entity = 'track'") == [0]
-
-
-def test_histories_are_read_on_from_where_they_ended(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf.sources["fake"] = {"connector": "fake", "live": {"users": ["ann", "bob"], "refresh_hours": 1e-7}}
-    WORLD.plays["ann"] = [("Bo/_/Luna", 1_000), ("Bo/_/Luna", 2_000)]
-    shelf.run(until="history.fake")
-    assert shelf.sql("select user_id, count(*) from interactions group by all") == [("fake:ann", 2)]
-    now = int(datetime.now(UTC).timestamp())
-    WORLD.plays["ann"] += [("Bo/_/Sol", now + 1)]
-    monkeypatch.setattr("storage.clock.now", lambda: datetime.fromtimestamp(now + 5, UTC))
-    shelf.run(until="history.fake")
-    assert shelf.sql("select user_id, count(*) from interactions group by all") == [("fake:ann", 3)]
-    assert [key.rsplit(":", 1)[1] == "None" for key in sorted(WORLD.asked)].count(True) == 2
-
-
-def test_a_history_that_fails_leaves_no_half_of_it(shelf: Shelf) -> None:
-    shelf.sources["fake"] = {"connector": "fake", "live": {"users": ["ann", "bob"]}}
-    WORLD.plays |= {"ann": [("Bo/_/Luna", 1_000)], "bob": [("Bo/_/Luna", 1_000)]}
-    WORLD.failing["bob"] = QuotaExceeded("fake: used up", source="fake")
-    shelf.run(until="history.fake")
-    assert shelf.results["history.fake"].status == "partial"
-    assert shelf.sql("select distinct user_id from interactions") == ["fake:ann"]
-    WORLD.failing.clear()
-    due(shelf)
-    shelf.run(until="history.fake")
-    assert sorted(shelf.sql("select user_id from interactions")) == ["fake:ann", "fake:bob"]
 
 
 def test_an_exact_id_is_asked_first_and_is_certain(shelf: Shelf) -> None:

@@ -1,10 +1,8 @@
 """What is taken down is gone from every row and file, and stays out; what is kept stays readable."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from storage.hashing import entity_id
@@ -13,32 +11,9 @@ from storage.store import Store
 from tasks import maintain
 from tasks.maintain import compact, drop_old_releases, take_down, vacuum
 from tests.tasks.shelf import Shelf, track_id
+from tests.tasks.traces import files_with
 
 SECRET = "Unwanted"
-
-
-def bytes_of(value: Any) -> Iterable[bytes]:
-    if isinstance(value, bytes):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from bytes_of(inner)
-    elif value is not None:
-        yield str(value).encode()
-
-
-def files_with(store: Store, *words: str) -> list[str]:
-    """Data files of any version, whether a table still names them or not, in which a word stands."""
-    found: list[str] = []
-    for path in sorted(Path(store.url, "tables").rglob("*.parquet")):
-        name = path.relative_to(Path(store.url, "tables")).as_posix()
-        # Take-downs name digests; a release holds its catalogue, where `separate:` names what people wrote there.
-        if "_delta_log" in name or name.startswith(("takedowns/", "releases/")):
-            continue
-        cells = b"\n".join(cell for row in pq.read_table(path, partitioning=None).to_pylist() for cell in bytes_of(row))
-        if any(word.lower().encode() in cells.lower() for word in words):
-            found.append(name)
-    return found
 
 
 def log_lines_with(store: Store, word: str) -> list[str]:
