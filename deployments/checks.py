@@ -11,7 +11,7 @@ from deployments.checks_live import KEYS, live_checks
 from deployments.checks_server import server_check, stored_keys
 from tasks.settings import home, shipped
 
-_PACKAGES = ("deltalake", "duckdb", "polars", "prefect", "pyarrow", "sentence-transformers", "torch")
+_PACKAGES = ("deltalake", "duckdb", "polars", "prefect", "pyarrow", "torch", "transformers")
 _LOW_DISK_BYTES = 5 << 30
 
 
@@ -71,12 +71,20 @@ def _fastapi() -> dict[str, Any]:
 
 def _weights() -> dict[str, Any]:
     from featurizers.base import NoWeights
-    from featurizers.minilm import weights_digest
+    from featurizers.encoders import known
+    from featurizers.weights import Weights, weights_folder
 
-    try:
-        return _row("weights minilm", "ok", f"sha256 {weights_digest()}")
-    except NoWeights as exc:
-        return _row("weights minilm", "warn", "not installed: rows get the reason no_weights", str(exc))
+    here: list[str] = []
+    for name, encoder in known().items():
+        try:
+            weights_folder(Weights(encoder.model))
+        except NoWeights:
+            continue
+        here.append(name)
+    if "minilm" in here:
+        return _row("weights", "ok", f"{', '.join(here)} (of {len(known())} encoders; mediateca models list)")
+    hint = Weights(known()["minilm"].model).hint
+    return _row("weights", "warn", f"{', '.join(here) or 'none'}: rows of others get the reason no_weights", hint)
 
 
 def _home() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from deployments.cli_links import links_app
+from deployments.cli_models import models_app
 from deployments.cli_new import new_app
 from deployments.cli_sandbox import sandbox_app
 
@@ -38,6 +39,7 @@ app.add_typer(release_app, name="release")
 app.add_typer(links_app, name="links")
 app.add_typer(new_app, name="new")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(models_app, name="models")
 
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -4,66 +4,99 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featurizers.base import FeatureSpec, NoWeights
 from featurizers.weights import Weights, check_weights, weights_digest, weights_folder
+from storage.hashing import digest_of
 from storage.lazy import np
+from storage.reasons import Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Pooling = Literal["cls", "mean", "pooler"]
+Pooling = Literal["cls", "mean", "last", "pooler", "projection"]
 Dtype = Literal["float32", "float16", "bfloat16"]
+_PROJECTED = ("text_embeds", "image_embeds")
 
 
 class HfEncoder:
     """A frozen encoder; a subclass reads its kind of input."""
 
-    name: ClassVar[str]
+    _tower: ClassVar[str]  # where a configuration of two towers has this one's
     code_version: ClassVar[str]  # raised whenever the subclass would give other bytes from the same weights
 
     def __init__(
         self,
         *,
+        name: str,
         model: str,
         revision: str | None = None,
-        pooling: Pooling,
+        architecture: str = "AutoModel",
+        pooling: Pooling = "mean",
+        layer: int = -1,
+        normalise: bool = False,
         batch_size: int = 32,
         device: str = "cpu",
         dtype: Dtype = "float32",
     ) -> None:
-        """`device` is torch's (cpu, cuda, cuda:1) and no part of the version: it moves the last digits only.
+        """What a catalogue says of an encoder (`tasks.settings_encoders`).
+
+        Args:
+            name: Of the feature, for messages.
+            model: A name of the hub, or a folder.
+            revision: Commit on the hub; None: the known one, or a folder.
+            architecture: Class of the transformers library, such as CLIPTextModelWithProjection.
+            pooling: How the places of a layer become one vector; `projection` is the model's own joint space.
+            layer: Which layer's output is pooled; -1 is the last, 0 the embeddings.
+            normalise: To length 1.
+            batch_size: Inputs at a time, at most.
+            device: torch's (cpu, cuda, cuda:1, mps); no part of the version: it moves the last digits only.
+            dtype: Of weights and computation.
 
         Raises:
             ValueError: `model` comes from the hub without a commit.
         """
+        self.name = name
         self._weights = Weights(model, revision)
+        self._architecture = architecture
         self._pooling: Pooling = pooling
+        self._layer = layer
+        self._normalise = normalise
         self._batch_size = batch_size
         self._device = device
         self._dtype: Dtype = dtype
 
     @property
     def version(self) -> str:
-        """Code version, settings that change bytes, digest of the weights; `no_weights` while they are not here."""
-        said = f"{self.code_version}-{self._pooling}-{self._dtype}"
+        """Code version, digest of the settings that change bytes, revision, digest of the weights (or `no_weights`)."""
+        said = f"{self.code_version}-{digest_of(self._changes_bytes())[:6]}-{self._weights.commit[:7] or 'folder'}"
         try:
             return f"{said}-{weights_digest(self._weights)}"
         except NoWeights:
             return f"{said}-no_weights"
 
+    def _changes_bytes(self) -> list[Any]:
+        return [self._architecture, self._pooling, self._layer, self._normalise, self._dtype]
+
     @property
     def spec(self) -> FeatureSpec:
-        """As wide as the model's last layer.
+        """As wide as the model's last layer, or as its projection.
 
         Raises:
             NoWeights: Its configuration is not here.
         """
         config = json.loads((weights_folder(self._weights) / "config.json").read_text(encoding="utf-8"))
-        width = config.get("hidden_size") or config["hidden_sizes"][-1]
-        return FeatureSpec(shape=(int(width),), dtype="float32", unit="activation")
+        unit = "unit-norm" if self._normalise else "activation"
+        return FeatureSpec(shape=(self._width(config),), dtype="float32", unit=unit)
+
+    def _width(self, config: dict[str, Any]) -> int:
+        if self._pooling == "projection":
+            return int(config["projection_dim"])
+        tower = config.get(self._tower) or config
+        return int(tower.get("hidden_size") or tower["hidden_sizes"][-1])
 
     @cached_property
     def model(self) -> Any:
@@ -78,7 +111,7 @@ class HfEncoder:
         check_weights(self._weights, folder)
         # Imported here: torch and transformers cost seconds, and a plan needs neither.
         import torch
-        from transformers import AutoModel
+        import transformers
         from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
         if self._device.startswith("cuda") and not torch.cuda.is_available():
@@ -87,7 +120,7 @@ class HfEncoder:
         before = get_verbosity()
         set_verbosity_error()  # a classifier's head that is left out is no news
         try:
-            model, found = AutoModel.from_pretrained(
+            model, found = getattr(transformers, self._architecture).from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=True,
@@ -111,20 +144,77 @@ class HfEncoder:
         import torch
 
         with torch.inference_mode():
-            return self.model(**{name: tensor.to(self._device) for name, tensor in inputs.items()})
+            moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in inputs.items()}
+            return self.model(**moved, **({"output_hidden_states": True} if self._layer != -1 else {}))
+
+    def layer(self, output: Any) -> Any:
+        """The places of the layer that is pooled, such as (B, T, D).
+
+        Raises:
+            ValueError: The model has no such layer.
+        """
+        if self._layer == -1:
+            return output.last_hidden_state.float()
+        try:
+            return output.hidden_states[self._layer].float()
+        except IndexError:
+            most = len(output.hidden_states) - 1
+            raise ValueError(
+                f"{self.name}: layer {self._layer}; {self._weights.model} has 0 (embeddings) to {most}"
+            ) from None
 
     def pooler(self, output: Any) -> Any:
-        """What the model's own pooler gives, (B, D).
+        """What the model's own pooler or projection gives, (B, D).
 
         Raises:
             ValueError: The model has none.
         """
-        pooled = getattr(output, "pooler_output", None)
+        names = _PROJECTED if self._pooling == "projection" else ("pooler_output",)
+        pooled = next((found for name in names if (found := getattr(output, name, None)) is not None), None)
         if pooled is None:
-            raise ValueError(f"{self.name}: {self._weights.model} has no pooler; write `pooling: mean` or `cls`")
+            raise ValueError(
+                f"{self.name}: {self._weights.model} has no {self._pooling}; write `pooling: mean` or `cls`"
+            )
         return pooled.flatten(1)
+
+    def finished(self, values: NDArray[np.float32], errors: list[str | None]) -> NDArray[np.float32]:
+        """The vectors (B, D) as they are stored; one that is not finite becomes a reason (DeBERTa in float16)."""
+        for i in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+            values[i], errors[i] = 0, Reason.NOT_FINITE.value
+        if self._normalise:
+            length = np.linalg.norm(values, axis=1, keepdims=True)
+            values = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+        return values
 
 
 def as_float32(tensor: Any) -> NDArray[np.float32]:
     """A tensor of any device and precision as an array."""
     return tensor.float().cpu().numpy()
+
+
+def shrinking(run: Any, rows: list[int], size: int) -> Iterator[tuple[list[int], Any]]:
+    """`run` over slices of `rows`; where memory does not suffice the slices are halved, down to one.
+
+    Raises:
+        MemoryError: One alone does not fit.
+    """
+    start = 0
+    while start < len(rows):
+        part = rows[start : start + size]
+        try:
+            found = run(part)
+        except (MemoryError, RuntimeError) as exc:
+            if not _out_of_memory(exc):
+                raise
+            if len(part) == 1:
+                raise MemoryError(f"one input alone does not fit into memory: {exc}"[:300]) from exc
+            size = len(part) // 2
+            continue
+        start += len(part)
+        yield part, found
+
+
+def _out_of_memory(exc: Exception) -> bool:
+    # CUDA has a class of its own (torch.OutOfMemoryError); on CPU torch raises RuntimeError with these words.
+    said = str(exc)
+    return isinstance(exc, MemoryError) or "out of memory" in said or "can't allocate memory" in said

@@ -3,31 +3,51 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featurizers.base import FeatureBatch
-from featurizers.hf import HfEncoder, as_float32
+from featurizers.hf import HfEncoder, as_float32, shrinking
 from featurizers.weights import weights_folder
 from storage.lazy import np
 from storage.reasons import Reason
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Overflow = Literal["cut", "chunk"]
+MOST_CHUNKS = 64  # of one text; a book is no document of an item
+
 
 class HfText(HfEncoder):
-    """An encoder over word pieces; texts are cut at `max_tokens` of them."""
+    """An encoder over word pieces.
 
-    code_version: ClassVar[str] = "1"
+    Texts of like length share a batch of at most `batch_tokens` word pieces with padding. What is longer than
+    `max_tokens` is cut, or (`overflow: chunk`) read in pieces whose vectors are averaged by their number of tokens.
+    """
 
-    def __init__(self, *, max_tokens: int = 512, **settings: Any) -> None:
-        """`settings` are those of `HfEncoder`."""
+    code_version: ClassVar[str] = "text2"
+    _tower: ClassVar[str] = "text_config"
+
+    def __init__(
+        self,
+        *,
+        max_tokens: int = 512,
+        overflow: Overflow = "cut",
+        prompt: str = "",
+        batch_tokens: int = 8_192,
+        **settings: Any,
+    ) -> None:
+        """`settings` are those of `HfEncoder`; `prompt` stands before every text, as some encoders were trained."""
         super().__init__(**settings)
         self._max_tokens = max_tokens
+        self._overflow: Overflow = overflow
+        self._prompt = prompt
+        self._batch_tokens = batch_tokens
 
-    @property
-    def version(self) -> str:
-        """With the number of tokens read."""
-        return f"{self._max_tokens}-{super().version}"
+    def _changes_bytes(self) -> list[Any]:
+        return [*super()._changes_bytes(), self._max_tokens, self._overflow, self._prompt]
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -41,46 +61,78 @@ class HfText(HfEncoder):
         found = AutoTokenizer.from_pretrained(
             weights_folder(self._weights), local_files_only=True, trust_remote_code=False
         )
-        most = getattr(self.model.config, "max_position_embeddings", None)
+        config = getattr(self.model.config, self._tower, self.model.config)
+        most = getattr(config, "max_position_embeddings", None)
         if most is not None and self._max_tokens > most:
             raise ValueError(f"{self.name}: max_tokens {self._max_tokens}; {self._weights.model} has {most} positions")
         if found.pad_token is None:
             raise ValueError(f"{self.name}: the tokenizer of {self._weights.model} has no padding token")
+        found.padding_side = "right"
         return found
 
     def __call__(self, batch: Sequence[str]) -> FeatureBatch:
-        """Vectors of shape (B, D); an empty text has the reason `empty`.
+        """Vectors of shape (B, D); an empty text has the reason `empty`, one that gives no numbers `not_finite`.
 
         Raises:
             NoWeights: The weights are not here.
+            MemoryError: One text alone does not fit.
         """
-        errors = tuple(None if text.strip() else Reason.EMPTY.value for text in batch)
+        errors = [None if text.strip() else Reason.EMPTY.value for text in batch]
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         full = [i for i, error in enumerate(errors) if error is None]
-        # Longest first: texts of like length share a batch, and what does not fit in memory shows at once.
-        full.sort(key=lambda i: len(batch[i]), reverse=True)
-        for start in range(0, len(full), self._batch_size):
-            rows = full[start : start + self._batch_size]
-            values[rows] = self._encode([batch[i] for i in rows])
-        return FeatureBatch(values=values, errors=errors)
+        if full:
+            pieces, of = self._pieces([self._prompt + batch[i] for i in full])
+            found = self._vectors(pieces)
+            weight = np.array([len(piece) for piece in pieces], np.float32)
+            sums = np.zeros((len(full), values.shape[1]), np.float32)
+            np.add.at(sums, of, found * weight[:, None])
+            values[full] = sums / np.bincount(of, weight)[:, None].astype(np.float32)
+        return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
 
-    def _encode(self, texts: list[str]) -> Any:
-        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt")
+    def _pieces(self, texts: list[str]) -> tuple[list[list[int]], NDArray[np.intp]]:
+        """Token ids of each piece of at most `max_tokens`, and which text it is of."""
+        chunks = self._overflow == "chunk"
+        more: dict[str, Any] = {"return_overflowing_tokens": True} if chunks else {}
+        more |= {"return_attention_mask": False, "return_token_type_ids": False}
+        found = self.tokenizer(texts, truncation=True, max_length=self._max_tokens, **more)
+        ids: list[list[int]] = found["input_ids"]
+        of = np.array(found["overflow_to_sample_mapping"] if chunks else range(len(ids)), np.intp)
+        # Pieces of one text follow each other: a piece's number is its place behind the first of its text.
+        number = np.arange(len(of)) - np.searchsorted(of, of)
+        kept = np.flatnonzero(number < MOST_CHUNKS)
+        return [ids[i] for i in kept], of[kept]
+
+    def _vectors(self, pieces: list[list[int]]) -> NDArray[np.float32]:
+        values = np.zeros((len(pieces), *self.spec.shape), np.float32)
+        # Longest first: what does not fit in memory shows at once.
+        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]), reverse=True)
+        for rows in self._batches(pieces, order):
+            for part, found in shrinking(lambda part: self._encode([pieces[i] for i in part]), rows, len(rows)):
+                values[part] = found
+        return values
+
+    def _batches(self, pieces: list[list[int]], order: list[int]) -> Iterator[list[int]]:
+        start = 0
+        while start < len(order):
+            fit = max(1, min(self._batch_size, self._batch_tokens // max(1, len(pieces[order[start]]))))
+            yield order[start : start + fit]
+            start += fit
+
+    def _encode(self, pieces: list[list[int]]) -> NDArray[np.float32]:
+        """Vectors of one batch, (B, D), in float32."""
+        import torch
+
+        tokens = self.tokenizer.pad({"input_ids": pieces}, return_tensors="pt")
+        if self._device.startswith("cuda"):
+            tokens = {name: tensor.pin_memory() for name, tensor in tokens.items()}
         output = self.run(**tokens)
-        if self._pooling == "pooler":
+        if self._pooling in ("pooler", "projection"):
             return as_float32(self.pooler(output))
-        hidden = output.last_hidden_state.float()
+        hidden = self.layer(output)
+        seen = tokens["attention_mask"].to(hidden.device)
         if self._pooling == "cls":
             return as_float32(hidden[:, 0])
-        seen = tokens["attention_mask"].to(hidden.device)[:, :, None].float()  # padding must not weigh
-        return as_float32((hidden * seen).sum(1) / seen.sum(1))
-
-
-class Bert(HfText):
-    """BERT base, uncased: the mean over the word pieces of a text."""
-
-    name: ClassVar[str] = "bert"
-
-    def __init__(self, *, model: str = "google-bert/bert-base-uncased", pooling: Any = "mean", **settings: Any) -> None:
-        """`settings` are those of `HfText`."""
-        super().__init__(model=model, pooling=pooling, **settings)
+        if self._pooling == "last":
+            return as_float32(hidden[torch.arange(len(pieces), device=hidden.device), seen.sum(1) - 1])
+        weight = seen[:, :, None].float()  # padding must not weigh
+        return as_float32((hidden * weight).sum(1) / weight.sum(1))

@@ -3,25 +3,33 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers.base import FeatureBatch, MediaError
-from featurizers.hf import HfEncoder, as_float32
-from featurizers.images import middle, normalise
+from featurizers.hf import HfEncoder, as_float32, shrinking
+from featurizers.hf_pixels import Preparation, TooLong, by_processor, preparation
 from featurizers.weights import weights_folder
 from storage.lazy import np
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_AHEAD = 2  # batches that are prepared while the model has one
+
 
 class HfVision(HfEncoder):
-    """An encoder over pictures, prepared as its own `preprocessor_config.json` says, by Pillow.
+    """An encoder over pictures, prepared as its own `preprocessor_config.json` says, by Pillow, ahead of the model.
 
     Of a picture more than 8 times as long as wide the middle counts: scaling the shorter side of 1 x 9,000 pixels up to
     256 would take gigabytes.
     """
 
-    code_version: ClassVar[str] = "1"
+    code_version: ClassVar[str] = "image2"
+    _tower: ClassVar[str] = "vision_config"
 
     @cached_property
     def processor(self) -> Any:
@@ -32,55 +40,72 @@ class HfVision(HfEncoder):
             weights_folder(self._weights), backend="pil", local_files_only=True, trust_remote_code=False
         )
 
+    @cached_property
+    def _preparation(self) -> Preparation | None:
+        return preparation(self.processor)
+
     def __call__(self, batch: Sequence[bytes]) -> FeatureBatch:
-        """Vectors of shape (B, D) of files as stored; one that is no picture has the reason `normalise` gives.
+        """Vectors of shape (B, D) of files as stored; one that is no picture has the reason it was refused for.
 
         Raises:
             NoWeights: The weights are not here.
+            MemoryError: One picture alone does not fit.
         """
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         errors: list[str | None] = [None] * len(batch)
-        for start in range(0, len(batch), self._batch_size):
-            rows, pixels = [], []
-            for i in range(start, min(start + self._batch_size, len(batch))):
+        for start, prepared in self._prepared_ahead(batch):
+            for i, found in enumerate(prepared, start):
+                errors[i] = found.reason.value if isinstance(found, MediaError) else None
+            rows = [i for i in range(start, start + len(prepared)) if errors[i] is None]
+            pixels = {i: prepared[i - start] for i in rows}
+            for part, found in shrinking(lambda part, p=pixels: self._encode([p[i] for i in part]), rows, len(rows)):
+                values[part] = found
+        return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
+
+    def _prepared_ahead(self, batch: Sequence[bytes]) -> Iterator[tuple[int, list[Any]]]:
+        """First place and tensors (or `MediaError`s) of each batch; Pillow decodes in threads while the model runs."""
+        if not batch:
+            return
+        _ = self._preparation  # once, before there are threads
+        starts = range(0, len(batch), self._batch_size)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+            waiting: list[tuple[int, Any]] = []
+            for start in starts:
+                waiting.append((start, pool.map(self._prepared, batch[start : start + self._batch_size])))
+                if len(waiting) > _AHEAD:
+                    first, found = waiting.pop(0)
+                    yield first, list(found)
+            for first, found in waiting:
+                yield first, list(found)
+
+    def _prepared(self, data: bytes) -> NDArray[np.float32] | MediaError:
+        """One picture as the model's tensor, (3, H, W), or why it is none."""
+        try:
+            if self._preparation is not None:
                 try:
-                    pixels.append(self._prepared(batch[i]))
-                    rows.append(i)
-                except MediaError as exc:
-                    errors[i] = exc.reason.value
-            if rows:
-                values[rows] = self._encode(pixels)
-        return FeatureBatch(values=values, errors=tuple(errors))
+                    return self._preparation(data)
+                except TooLong:
+                    pass
+            return by_processor(self.processor, data)
+        except MediaError as exc:
+            return exc
 
-    def _prepared(self, data: bytes) -> Any:
-        """One picture as the model's tensor, (1, 3, H, W)."""
-        picture = middle(normalise(data))
-        return self.processor(images=[picture], input_data_format="channels_last", return_tensors="pt")["pixel_values"]
-
-    def _encode(self, pixels: list[Any]) -> Any:
+    def _encode(self, pixels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         import torch
 
-        output = self.run(pixel_values=torch.cat(pixels).to(self.model.dtype))
-        if self._pooling == "pooler":
+        tensor = torch.from_numpy(np.stack(pixels))
+        if self._device.startswith("cuda"):
+            tensor = tensor.pin_memory()
+        output = self.run(pixel_values=tensor.to(self.model.dtype))
+        if self._pooling in ("pooler", "projection"):
             return as_float32(self.pooler(output))
-        hidden = output.last_hidden_state.float()
+        hidden = self.layer(output)
         if hidden.ndim == 4:  # a convolutional net: (B, D, H, W)
-            if self._pooling == "cls":
-                raise ValueError(
-                    f"{self.name}: {self._weights.model} has no cls token; write `pooling: mean` or `pooler`"
-                )
+            if self._pooling != "mean":
+                odd = f"{self.name}: {self._weights.model} has no {self._pooling} token"
+                raise ValueError(f"{odd}; write `pooling: mean` or `pooler`")
             return as_float32(hidden.mean((2, 3)))
-        if self._pooling == "cls":
-            return as_float32(hidden[:, 0])
+        if self._pooling in ("cls", "last"):
+            return as_float32(hidden[:, 0 if self._pooling == "cls" else -1])
         # Patches only: behind the cls token, and the registers of those that have some.
         return as_float32(hidden[:, 1 + getattr(self.model.config, "num_register_tokens", 0) :].mean(1))
-
-
-class Resnet18(HfVision):
-    """ResNet-18 trained on ImageNet: 512 numbers behind its average pool."""
-
-    name: ClassVar[str] = "resnet18"
-
-    def __init__(self, *, model: str = "microsoft/resnet-18", pooling: Any = "pooler", **settings: Any) -> None:
-        """`settings` are those of `HfEncoder`."""
-        super().__init__(model=model, pooling=pooling, **settings)

@@ -7,9 +7,10 @@ Colour profiles are not applied: numbers are read as sRGB, CMYK by Pillow's plai
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from featurizers.base import MediaError
@@ -80,20 +81,49 @@ def normalise(
     Raises:
         MediaError: As for `prove`.
     """
+    return resized(data, partial(_smaller, size=size), max_pixels=max_pixels, max_bytes=max_bytes)
+
+
+def resized(
+    data: bytes,
+    target_of: Callable[[tuple[int, int]], tuple[int, int]],
+    resample: int | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> NDArray[np.uint8]:
+    """As `normalise`, of the size that `target_of` gives for (width, height) as stored, by a filter of Pillow.
+
+    Args:
+        data: The file as received.
+        target_of: The size wanted; that of a turned picture must be that of the picture, turned.
+        resample: `PIL.Image.Resampling`; None: bicubic.
+        max_pixels: As for `prove`.
+        max_bytes: As for `prove`.
+
+    Returns:
+        Shape (height, width, 3).
+
+    Raises:
+        MediaError: As for `prove`.
+    """
     with _opened(data, max_pixels, max_bytes) as (image, format):
-        target = _smaller(image.size, size)
+        target = target_of(image.size)
         box = None
         if format == "jpeg" and target != image.size and (draft := image.draft(None, (2 * target[0], 2 * target[1]))):
             box = draft[1]  # a side that 8 does not divide is decoded with a part of a pixel too much
         facts = _decode(image, data, format)
         picture = to_rgb(image)
         if picture.size != target:
-            picture = picture.resize(target, box=box)
+            picture = picture.resize(target, resample, box=box)
         turn = None if format == "tiff" else _UPRIGHT.get(facts.orientation)  # Pillow turned a TIFF while loading it
         return np.array(picture if turn is None else picture.transpose(turn))
 
 
-def middle(picture: NDArray[np.uint8], longest: int = 8) -> NDArray[np.uint8]:
+LONGEST = 8  # times the shorter side; of longer pictures the middle counts
+
+
+def middle(picture: NDArray[np.uint8], longest: int = LONGEST) -> NDArray[np.uint8]:
     """The middle of a picture whose longer side is more than `longest` times the shorter one, else all of it."""
     height, width = picture.shape[:2]
     most = longest * min(height, width)

@@ -4,37 +4,41 @@ from importlib import import_module
 from typing import Any
 
 from featurizers.base import FeatureSpec
+from featurizers.encoders import known, with_defaults
 
 FEATURIZERS: dict[str, str] = {
     "audio_descriptors": "featurizers.audio_descriptors:AudioDescriptors",
-    "bert": "featurizers.hf_text:Bert",
     "image_descriptors": "featurizers.image_descriptors:ImageDescriptors",
     "mel": "featurizers.mel:Mel",
-    "minilm": "featurizers.minilm:Minilm",
-    "resnet18": "featurizers.hf_vision:Resnet18",
     "tabular": "featurizers.tabular:Tabular",
 }
+"""Those that need no weights; encoders are data (`featurizers.encoders`)."""
+_FAMILIES = {"text": "featurizers.hf_text:HfText", "image": "featurizers.hf_vision:HfVision"}
 
 
 def spec_of(name: str) -> FeatureSpec | None:
     """What the featurizer's arrays are, where that does not depend on its settings or fit."""
+    if encoder := known().get(name):
+        unit = "unit-norm" if encoder.settings.get("normalise") else "activation"
+        return FeatureSpec(shape=(encoder.dimension,), dtype="float32", unit=unit)
     if name not in FEATURIZERS:
         return None
-    module, made = FEATURIZERS[name].split(":")
-    spec = getattr(getattr(import_module(module), made), "spec", None)
+    spec = getattr(_loaded(FEATURIZERS[name]), "spec", None)
     return spec if isinstance(spec, FeatureSpec) else None
 
 
-def featurizer(name: str, **settings: Any) -> Any:
-    """The featurizer of that name.
+def featurizer(name: str, /, **settings: Any) -> Any:
+    """The featurizer of that name; an encoder as it is known, but for what `settings` say otherwise.
 
     Raises:
-        ValueError: None has that name.
+        ValueError: None has that name, and `settings` do not say what it is.
     """
-    if name not in FEATURIZERS:
-        raise ValueError(f"unknown featurizer '{name}'; known: {', '.join(sorted(FEATURIZERS))}")
-    module, made = FEATURIZERS[name].split(":")
-    return getattr(import_module(module), made)(**settings)
+    if name in FEATURIZERS:
+        return _loaded(FEATURIZERS[name])(**settings)
+    said = with_defaults(name, settings)
+    if said.get("family") not in _FAMILIES:
+        raise ValueError(f"unknown featurizer '{name}'; known: {', '.join(sorted([*FEATURIZERS, *known()]))}")
+    return _loaded(_FAMILIES[said.pop("family")])(**{"name": name, **said})
 
 
 def cells_of(name: str) -> tuple[tuple[str, str], ...]:
@@ -44,3 +48,8 @@ def cells_of(name: str) -> tuple[tuple[str, str], ...]:
     module = import_module(FEATURIZERS[name].split(":")[0])
     names = getattr(module, "NAMES", ())
     return tuple(zip(names, getattr(module, "UNITS", ("",) * len(names)), strict=True))
+
+
+def _loaded(where: str) -> Any:
+    module, made = where.split(":")
+    return getattr(import_module(module), made)

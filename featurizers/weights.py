@@ -1,17 +1,23 @@
-"""Weights from the Hugging Face hub: which, of which revision, where they lie, and their digest.
+"""Weights of encoders: which, of which revision, where they lie, and their digest.
 
-They are found on this machine only: in a folder that is named, or in the cache of `huggingface_hub` (HF_HUB_CACHE,
-HF_HOME). `pull_weights` alone asks the network. Only safetensors are ever loaded: unpickling runs code.
+They are found on this machine only: in a folder that is named, in an installed package, among those that `mediateca
+models convert` made, or in the cache of `huggingface_hub` (HF_HUB_CACHE, HF_HOME). `pull_weights` alone asks the
+network. Only safetensors are ever loaded: unpickling runs code.
 """
 
+import base64
 import hashlib
+import json
+import os
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from featurizers.base import NoWeights
+from featurizers.encoders import Encoder, by_model
 
 FILES = (
     *("*.safetensors", "*.safetensors.index.json", "*config.json"),
@@ -27,31 +33,11 @@ FILES = (
 )
 """What is loaded of a model's files, and so what is fetched and what the digest is over."""
 
+CONVERTED = "converted.json"
+"""Beside converted weights: the sha256 of the pickle, and of what became of it."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pin:
-    """A revision that is known, and the checksum of its weights."""
-
-    revision: str
-    sha256: str  # of model.safetensors
-    formerly: str | None = None  # a name under which caches may hold it too
-
-
-PINS = {
-    "microsoft/resnet-18": Pin(
-        revision="65a5785d9156231087c481e0c7dd33a5ff6f7e3e",
-        sha256="1cf00ee468998c23d084361b02cffadabacb5074105564c596b8079f77ecb126",
-    ),
-    "google-bert/bert-base-uncased": Pin(
-        revision="86b5e0934494bd15c9632b12f734a8a67f723594",
-        sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
-        formerly="bert-base-uncased",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -88,16 +74,37 @@ class Weights:
     @property
     def commit(self) -> str:
         """The revision, or the pinned one; empty where there is none."""
-        pin = PINS.get(self.model)
-        return self.revision or (pin.revision if pin else "")
+        return self.revision or (self.known.revision if self.known else "")
+
+    @property
+    def known(self) -> Encoder | None:
+        """What we know of this model."""
+        return by_model(self.model)
 
     @property
     def hint(self) -> str:
         """The command that fetches them."""
+        if self.packaged:
+            return f"pip install {self.packaged}"
+        if self.known and self.commit == self.known.revision:
+            return f"mediateca models {'convert' if self.known.pickle_sha256 else 'pull'} {self.known.name}"
         return (
             f"hf download {self.model} --revision {self.commit} --include '*.safetensors' --include '*.json' "
-            "--include '*.txt'"
+            "--include '*.txt' --include '*.model'"
         )
+
+    @property
+    def packaged(self) -> str:
+        """The package that carries them, as name==version; empty where none does."""
+        return self.known.package if self.known and self.commit == self.known.revision else ""
+
+    @property
+    def converted(self) -> Path:
+        """Where `models convert` writes them: beside the hub's cache, by name and commit."""
+        from huggingface_hub import constants
+
+        folder = os.environ.get("MEDIATECA_MODELS") or Path(constants.HF_HUB_CACHE).parent / "mediateca-models"
+        return Path(folder, f"{self.model.replace('/', '--')}@{self.commit}")
 
 
 def weights_folder(weights: Weights) -> Path:
@@ -106,7 +113,7 @@ def weights_folder(weights: Weights) -> Path:
     Raises:
         NoWeights: They are not here, or only as pickles; the message says what to run.
     """
-    folder = _named(weights.model) if weights.is_folder else _cached(weights)
+    folder = _named(weights.model) if weights.is_folder else _here(weights)
     if folder is None:
         raise NoWeights(f"the weights of {weights.model} are not on this machine; {weights.hint}")
     if not (folder / "config.json").is_file():
@@ -124,15 +131,38 @@ def _named(model: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def _here(weights: Weights) -> Path | None:
+    config = next((path for path in _packaged_files(weights) if path.name == "config.json"), None)
+    if config is not None:
+        return config.parent
+    if (weights.converted / "config.json").is_file():
+        return weights.converted
+    return _cached(weights)
+
+
 def _cached(weights: Weights) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    pin = PINS.get(weights.model)
-    for name in (weights.model, pin.formerly if pin else None):
+    for name in (weights.model, weights.known.formerly if weights.known else ""):
         found = try_to_load_from_cache(name, "config.json", revision=weights.commit) if name else None
         if isinstance(found, str):
             return Path(found).parent
     return None
+
+
+def _packaged_files(weights: Weights) -> dict[Path, str]:
+    """The files that come with the weights' package, beside its model.safetensors, and the sha256 its RECORD gives."""
+    name, _, _ = weights.packaged.partition("==")
+    try:
+        listed = (files(name) or []) if name else []
+    except PackageNotFoundError:
+        return {}
+    folder = next((f.parent for f in listed if f.name == "model.safetensors"), None)
+    return {
+        Path(str(f.locate())): base64.urlsafe_b64decode(f"{f.hash.value}=").hex()
+        for f in listed
+        if f.parent == folder and f.hash is not None and f.hash.mode == "sha256"
+    }
 
 
 def weights_digest(weights: Weights) -> str:
@@ -142,9 +172,11 @@ def weights_digest(weights: Weights) -> str:
         NoWeights: They are not here.
     """
     folder, digest = weights_folder(weights), hashlib.sha256()
+    recorded = _packaged_files(weights)
     for path in sorted(p for p in folder.iterdir() if any(fnmatch(p.name, pattern) for pattern in FILES)):
         stat = path.stat()
-        digest.update(f"{path.name} {_content(path, stat.st_size, stat.st_mtime_ns)}\n".encode())
+        content = recorded.get(path) or _content(path, stat.st_size, stat.st_mtime_ns)
+        digest.update(f"{path.name} {content}\n".encode())
     return digest.hexdigest()[:12]
 
 
@@ -167,16 +199,27 @@ def check_weights(weights: Weights, folder: Path) -> None:
     Raises:
         ValueError: They differ.
     """
-    pin, path = PINS.get(weights.model), folder / "model.safetensors"
-    if pin is None or weights.commit != pin.revision:
+    expected = _expected(weights, folder)
+    path = folder / "model.safetensors"
+    if not expected or not path.is_file():  # of weights in several files the index is no checksum
         return
     stat = path.stat()
     found = sha256_of(path, stat.st_size, stat.st_mtime_ns)
-    if found != pin.sha256:
+    if found != expected:
         raise ValueError(
-            f"{path}: sha256 {found[:12]}..., but {weights.model} at {pin.revision[:12]} has {pin.sha256[:12]}...; "
+            f"{path}: sha256 {found[:12]}..., but {weights.model} at {weights.commit[:12]} has {expected[:12]}...; "
             "delete the folder and fetch the weights again"
         )
+
+
+def _expected(weights: Weights, folder: Path) -> str:
+    """The checksum that the weights must have: as published, or as recorded when they were converted; empty: none."""
+    if weights.is_folder:
+        return ""
+    if folder == weights.converted:
+        return str(json.loads((folder / CONVERTED).read_text(encoding="utf-8"))["sha256"])
+    known = weights.known
+    return known.sha256 if known and weights.commit == known.revision else ""
 
 
 def pull_weights(weights: Weights) -> Path:
@@ -186,6 +229,8 @@ def pull_weights(weights: Weights) -> Path:
         NoWeights: The hub cannot be reached (or HF_HUB_OFFLINE is set), or has no safetensors at that revision.
         ValueError: The checksum is not the pinned one.
     """
+    if weights.known and weights.known.pickle_sha256 and weights.commit == weights.known.revision:
+        raise NoWeights(f"{weights.model} comes as a pickle only; {weights.hint}")
     if not weights.is_folder:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

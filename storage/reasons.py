@@ -18,6 +18,7 @@ class Reason(StrEnum):
     DECODE_ERROR = "decode_error"  # the file or a part of it cannot be parsed at all
     TOO_SHORT = "too_short"  # less audio than the least that is worth a window
     TOO_LARGE = "too_large"  # refused by its size or its declared size, before decoding
+    NOT_FINITE = "not_finite"  # the encoder gave a number that is none, as some do in half precision
     SILENT = "silent"  # every sample is below hearing, or the Mel spectrogram has no range
     SCHEMA_DRIFT = "schema_drift"  # a response lacks a field that we need
     LOW_RECALL = "low_recall"  # the index is there and can be asked, but finds fewer true neighbours than wanted

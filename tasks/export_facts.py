@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from featurizers.encoders import known
 from featurizers.registry import FEATURIZERS, cells_of, featurizer, spec_of
 from storage.lazy import pa
 from storage.releases import Release
@@ -49,6 +50,7 @@ def about(release: Release, feature: str) -> str:
     field = FeaturizerSettings.model_fields.get(feature)
     kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)] if field else []
     said = (kinds[0].__doc__ or "").strip().rstrip(".") if kinds else ""
+    said = known()[feature].about if feature in known() else said
     model = str(release.catalogue["featurizers"].get(feature, {}).get("model") or "")
     return said if not model or model[0] in "/.~" else f"{said} ({model})"
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from featurizers.base import MelBatch, NoWeights
+from featurizers.encoders import by_model, known
 from featurizers.registry import featurizer
 from storage.hashing import digest_of
 from storage.lazy import pa, pc
@@ -18,7 +19,9 @@ from storage.media import MediaFiles
 from storage.reasons import Reason
 from storage.store import Store
 from tasks.settings import Catalogue, CatalogueError
-from tasks.settings_stages import EncoderSettings, TabularSettings, nearest
+from tasks.settings_base import nearest
+from tasks.settings_encoders import EncoderSettings
+from tasks.settings_stages import TabularSettings
 from tasks.stage import Stage
 from tasks.vectors import mels_table, reasons_table, vectors_table
 
@@ -26,14 +29,12 @@ UNFITTED = "unfitted"
 # Kind of media, and files per commit.
 _OF_MEDIA = {
     "image_descriptors": ("image", 1_000),
-    "resnet18": ("image", 500),
     "mel": ("audio_window", 500),
     "audio_descriptors": ("audio_window", 200),
 }
-# Guesses for the first plan, measured on two cores.
-_SECONDS = {
-    "minilm": 0.03, "bert": 0.3, "resnet18": 0.06, "image_descriptors": 0.01, "mel": 0.05, "audio_descriptors": 0.15,
-}  # fmt: skip
+# Guesses for the first plan, measured on two cores; those of known encoders stand beside them.
+_SECONDS = {"image_descriptors": 0.01, "mel": 0.05, "audio_descriptors": 0.15}
+_OF_FAMILY = {"text": 0.3, "image": 0.1}
 
 
 def feature_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
@@ -45,7 +46,17 @@ def feature_stage(name: str, settings: BaseModel, store: Store) -> Stage:
     """The stage of one featurizer, by what it reads."""
     if isinstance(settings, TabularSettings):
         return tabular_stage(settings, store)
-    return media_stage(name, settings, *_OF_MEDIA[name]) if name in _OF_MEDIA else text_stage(name, settings)
+    if isinstance(settings, EncoderSettings) and settings.family == "text":
+        return text_stage(name, settings)
+    return media_stage(name, settings, *_OF_MEDIA.get(name, ("image", 500)))
+
+
+def _seconds(name: str, settings: BaseModel) -> float:
+    if not isinstance(settings, EncoderSettings):
+        return _SECONDS[name]
+    named = known().get(name)
+    encoder = named if named and named.model == settings.model else by_model(settings.model)
+    return encoder.seconds if encoder else _OF_FAMILY[settings.family]
 
 
 def _encoder(name: str, settings: str) -> Any:
@@ -58,12 +69,17 @@ def _loaded(name: str, settings: str, version: str) -> Any:
     return featurizer(name, **json.loads(settings))
 
 
+def _said(settings: BaseModel) -> str:
+    """The featurizer's arguments as JSON, which goes to worker processes."""
+    return json.dumps(settings.arguments) if isinstance(settings, EncoderSettings) else settings.model_dump_json()
+
+
 # --- text
 
 
 def text_stage(name: str, settings: BaseModel) -> Stage:
     """Documents to `features/<name>`."""
-    said = settings.model_dump_json()
+    said = _said(settings)
     return Stage(
         name=name,
         version=_encoder(name, said).version,
@@ -72,9 +88,10 @@ def text_stage(name: str, settings: BaseModel) -> Stage:
         inputs="select item_id, value_hash as input_hash from texts where kind = 'document' and reason is null",
         load="select item_id, value from texts where kind = 'document' and reason is null",
         compute=partial(encode_texts, name=name, settings=said),
-        chunk_keys=1_000 if name == "minilm" else 250,
+        # About half a minute of work.
+        chunk_keys=max(50, min(1_000, round(30 / _seconds(name, settings)))),
         runs_in="driver",  # one model on all cores; a copy per process would share them and double the memory
-        seconds_per_key=_SECONDS[name],
+        seconds_per_key=_seconds(name, settings),
     )
 
 
@@ -92,7 +109,7 @@ def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str) -> p
 
 def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int) -> Stage:
     """Files of one kind of `media` to `features/<name>`; an encoder with weights runs in the driver, as for texts."""
-    said = settings.model_dump_json()
+    said = _said(settings)
     files = f"from media where kind = '{kind}' and reason is null"
     return Stage(
         name=name,
@@ -106,7 +123,7 @@ def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int) -> S
         chunk_keys=chunk_keys,
         chunk_bytes=128 << 20,  # the files of a chunk are in memory together
         runs_in="driver" if isinstance(settings, EncoderSettings) else "pool",
-        seconds_per_key=_SECONDS[name],
+        seconds_per_key=_seconds(name, settings),
     )
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from featurizers.encoders import known
 from storage.indexes import ids_file, index_file
 from storage.lazy import np
 from storage.releases import Release
 from storage.schemas import table_of
 from storage.store import Store, rows_of
-from tasks.settings_stages import FeaturizerSettings, nearest
+from tasks.settings_base import nearest
+from tasks.settings_stages import FeaturizerSettings
 
 MOST = 1_000
 _SHOWN = 10  # of several items of one title
@@ -83,7 +85,7 @@ def _index_of(store: Store, release: Release, feature: str | None) -> dict[str, 
 
 def _in_order(release: Release, features: Iterable[str]) -> list[str]:
     """As the catalogue of the release lists them, or as featurizers are listed; JSON has sorted the latter by name."""
-    listed = (release.catalogue.get("index") or {}).get("features") or list(FeaturizerSettings.model_fields)
+    listed = (release.catalogue.get("index") or {}).get("features") or [*known(), *FeaturizerSettings.model_fields]
     return sorted(features, key=lambda name: (listed.index(name) if name in listed else len(listed), name))
 
 

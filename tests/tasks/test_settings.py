@@ -26,7 +26,7 @@ featurizers:
   tabular:
     numeric: [year]
   minilm:
-    batch: 8
+    batch_size: 8
 """
 
 
@@ -55,7 +55,7 @@ def test_a_good_catalogue_is_taken_as_written(tmp_path: Path) -> None:
     found = load_catalogue(str(tmp_path / "shelf.yml"))
     assert (list(found.sources), found.sources["tmdb"].fields) == (["movielens", "tmdb"], ("overview", "keywords"))
     assert found.featurizers.minilm is not None
-    assert (found.featurizers.minilm.batch, found.featurizers.minilm.max_tokens) == (8, 512)
+    assert (found.featurizers.minilm.batch_size, found.featurizers.minilm.max_tokens) == (8, 512)
     assert found.store_url.endswith("/shelf")
 
 
@@ -81,9 +81,13 @@ def test_shipped_catalogues_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         (
             "minilm:",
             "minlm:",
-            "line 15: unknown key 'minlm'; did you mean 'minilm'? allowed here: audio_descriptors, bert, image_",
+            "line 15: unknown featurizer 'minlm'; did you mean 'minilm'? known: audio_descriptors, bert, bert_mult",
         ),
-        ("batch: 8", "bach: 8", "line 16: unknown key 'bach'; did you mean 'batch'? allowed here: batch, max_tokens"),
+        (
+            "batch_size: 8",
+            "bach_size: 8",
+            "line 16: unknown key 'bach_size'; did you mean 'batch_size'? allowed here: architecture, batch",
+        ),
         (
             "numeric: [year]",
             "numbers: [year]",
@@ -118,9 +122,9 @@ def test_sources_named_like_keys_confuse_nothing(refused) -> None:
 
 
 def test_every_fault_is_told_at_once(refused) -> None:
-    said = refused(edited("path: films", "pth: films").replace("batch: 8", "bach: 8"))
+    said = refused(edited("path: films", "pth: films").replace("batch_size: 8", "bach_size: 8"))
     assert sorted(line.partition(";")[0] for line in said.split("\n")) == [
-        "shelf.yaml, line 16: unknown key 'bach'",
+        "shelf.yaml, line 16: unknown key 'bach_size'",
         "shelf.yaml, line 4: 'sources.movielens' needs the key 'path'",
         "shelf.yaml, line 6: unknown key 'pth'",
     ]
@@ -142,7 +146,11 @@ def test_a_missing_key_is_named_with_where_it_belongs(refused, old: str, new: st
     ("old", "new", "said"),
     [
         ("items: false", "items: perhaps", "line 10: 'sources.tmdb.items': Input should be a valid boolean"),
-        ("batch: 8", "batch: 0", "line 16: 'featurizers.minilm.batch': Input should be greater than or equal to 1"),
+        (
+            "batch_size: 8",
+            "batch_size: 0",
+            "line 16: 'featurizers.minilm.batch_size': Input should be greater than or equal to 1",
+        ),
         ("numeric: [year]", "numeric: year", "line 14: 'featurizers.tabular.numeric'"),
         ("numeric: [year]", "numeric: []", "line 14: 'featurizers.tabular.numeric'"),
         ("catalogue: shelf", "catalogue: ../shelf", "line 1: 'catalogue': String should match pattern"),
@@ -159,16 +167,23 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
     [
         (
             "bert: {max_token: 9}",
-            "unknown key 'max_token'; did you mean 'max_tokens'? allowed here: batch_size",
+            "unknown key 'max_token'; did you mean 'max_tokens'? allowed here: architecture",
         ),
         (
-            "bert: {pooling: last}",
-            "'featurizers.bert.pooling': Input should be 'cls', 'mean' or 'pooler', found",
+            "bert: {pooling: max}",
+            "'featurizers.bert.pooling': Input should be 'cls', 'mean', 'last', 'pooler' or 'projection', found",
         ),
         ("bert: {device: gpu}", "'featurizers.bert.device': String should match pattern"),
         ("bert: {model: some/model}", "model 'some/model' of the Hugging Face hub: revision '' is not a commit; copy"),
         ("resnet18: {revision: main}", "hub: revision 'main' is not a commit; copy its 40 hex digits"),
         (f"resnet18: {{model: ./mine, revision: {'f' * 40}}}", "'./mine' is a folder and has no revision; leave"),
+        ("bertt: {}", "unknown featurizer 'bertt'; did you mean 'bert'? known: audio_descriptors, bert, "),
+        ("Mine: {family: text, model: ./mine}", "featurizer 'Mine': a name is lower-case letters, digits and _"),
+        ("mine: {model: ./mine}", "'featurizers.mine' needs the key 'family'"),
+        ("mine: {family: sound, model: ./mine}", "'featurizers.mine.family': Input should be 'text' or 'image'"),
+        ("resnet18: {max_tokens: 9}", "`max_tokens` is of encoders of texts; 'resnet18' reads pictures"),
+        ("sbert: {normalise: false}", "`normalise` of 'sbert' is true; take a name of your own for another"),
+        ("bert: {pooling: pooler, layer: 3}", "the pooler is of the last layer; leave `layer` out"),
         ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
     ],
 )
@@ -229,7 +244,7 @@ def test_an_index_that_cannot_be_made_is_told(refused, index: str, said: str) ->
 
 
 def test_what_is_indexed_is_what_is_built(refused) -> None:
-    said = refused(GOOD.replace("  minilm:\n    batch: 8\n", "") + "index: {features: [tabular, minilm]}\n")
+    said = refused(GOOD.replace("  minilm:\n    batch_size: 8\n", "") + "index: {features: [tabular, minilm]}\n")
     assert said == "shelf.yaml, line 15: the catalogue builds no feature 'minilm'; under `featurizers:` are: tabular"
 
 

@@ -1,0 +1,131 @@
+"""`mediateca models`: the encoders there are, and their weights on this machine."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from featurizers.encoders import Encoder
+
+NO_WEIGHTS = 1
+
+models_app = typer.Typer(no_args_is_help=True, help="Encoders and their weights: list, fetch, check, convert.")
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Encoders; left out, all of them.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@models_app.command("list")
+def list_command(as_json: Json = False) -> None:
+    """The known encoders: what they read, under which licence, whether their weights are here; the rest with --json.
+
+    Example: `mediateca models list`
+    """
+    from featurizers.encoders import known
+
+    rows = [_described(encoder) for encoder in known().values()]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for name in ("name", "reads", "numbers", "licence", "weights", "what it is"):
+        table.add_column(name, justify="right" if name == "numbers" else "left", overflow="fold")
+    for row in rows:
+        state = "[green]here" if row["folder"] else "[dim]to convert" if row["pickle_sha256"] else "[dim]to fetch"
+        table.add_row(row["name"], row["family"], str(row["dimension"]), row["licence"], state, row["about"])
+    Console().print(table)
+    typer.echo("fetch: mediateca models pull NAME; from a pickle: mediateca models convert NAME; more: --json")
+
+
+@models_app.command("pull")
+def pull_command(names: Names = None) -> None:
+    """Fetch weights at their pinned revision, safetensors only, and compare them with their published checksum.
+
+    Example: `mediateca models pull bert clip`
+    """
+    from featurizers.weights import Weights, pull_weights
+
+    _each(names, "fetched", lambda encoder: pull_weights(Weights(encoder.model)))
+
+
+@models_app.command("verify")
+def verify_command(names: Names = None) -> None:
+    """Compare the weights that are here with their published checksums; without names, all that are here.
+
+    Example: `mediateca models verify`
+    """
+    from featurizers.weights import Weights, check_weights, weights_folder
+
+    def verified(encoder: "Encoder") -> Path:
+        folder = weights_folder(Weights(encoder.model))
+        check_weights(Weights(encoder.model), folder)
+        return folder
+
+    _each(names or _here(), "as published", verified)
+
+
+@models_app.command("convert")
+def convert_command(
+    name: Annotated[str, typer.Argument(help="An encoder that comes as a pickle only, such as mdeberta or dino.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A folder with pytorch_model.bin; left out, fetched from the hub.")
+    ] = None,
+) -> None:
+    """Make safetensors of a pinned pickle, in a process that loads tensors and nothing else.
+
+    Example: `mediateca models convert mdeberta`
+    """
+    from featurizers.convert import convert
+
+    _each([name], "converted", lambda encoder: convert(encoder, source))
+
+
+def _each(names: list[str] | None, done: str, work: Any) -> None:
+    from featurizers.base import NoWeights
+    from featurizers.encoders import known
+
+    failed = False
+    for name in names if names is not None else list(known()):
+        try:
+            typer.echo(f"{name}: {done}, {work(_encoder(name))}")
+        except (NoWeights, ValueError) as exc:
+            failed = True
+            typer.secho(f"{name}: {exc}", fg="red", err=True)
+    if failed:
+        raise typer.Exit(NO_WEIGHTS)
+
+
+def _encoder(name: str) -> "Encoder":
+    from featurizers.encoders import known
+    from tasks.settings_base import nearest
+
+    if name not in known():
+        raise typer.BadParameter(f"unknown encoder '{name}'; {nearest(name, known())}known: {', '.join(known())}")
+    return known()[name]
+
+
+def _here() -> list[str]:
+    from featurizers.encoders import known
+
+    return [encoder.name for encoder in known().values() if _described(encoder)["folder"]]
+
+
+def _described(encoder: "Encoder") -> dict[str, Any]:
+    from featurizers.base import NoWeights
+    from featurizers.weights import Weights, weights_folder
+
+    weights = Weights(encoder.model)
+    try:
+        folder = str(weights_folder(weights))
+    except NoWeights:
+        folder = None
+    names = ("name", "about", "family", "model", "revision", "licence", "dimension", "sha256", "pickle_sha256")
+    return {name: getattr(encoder, name) for name in names} | {
+        "settings": dict(encoder.settings),
+        "folder": folder,
+        "hint": weights.hint,
+    }

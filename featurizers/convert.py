@@ -1,0 +1,113 @@
+"""A pickled checkpoint to safetensors, once, in a process of its own that loads tensors and nothing else.
+
+    python -m featurizers.convert SOURCE.bin TARGET.safetensors
+
+Some models of the hub come as pickles only. Unpickling can run code; `weights_only=True` refuses all but tensors, and
+the child process has no environment but its path, so that what it loads finds no secret.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from featurizers.base import NoWeights
+from featurizers.encoders import Encoder
+from featurizers.weights import CONVERTED, FILES, Weights, sha256_of
+
+_PICKLE = "pytorch_model.bin"
+_CHILD_S = 1_800  # the largest of the known ones takes seconds
+
+
+def convert(encoder: Encoder, source: Path | None = None) -> Path:
+    """Make safetensors of the encoder's pinned pickle, beside its configuration and tokenizer; the folder.
+
+    Args:
+        encoder: One with `pickle_sha256`.
+        source: A folder with the pickle and the other files; None: fetched from the hub at the pinned commit.
+
+    Raises:
+        NoWeights: The hub cannot be reached, or a file is not there.
+        ValueError: The encoder has no pinned pickle, the file is not that one, or it holds more than tensors.
+    """
+    if not encoder.pickle_sha256:
+        raise ValueError(
+            f"'{encoder.name}' has safetensors and needs no conversion; mediateca models pull {encoder.name}"
+        )
+    folder = source or _fetched(encoder)
+    pickle = folder / _PICKLE
+    if not pickle.is_file():
+        raise NoWeights(f"{folder} has no {_PICKLE}")
+    found = _sha256(pickle)
+    if found != encoder.pickle_sha256:
+        raise ValueError(
+            f"{pickle}: sha256 {found[:12]}..., but {encoder.model} at {encoder.revision[:12]} has "
+            f"{encoder.pickle_sha256[:12]}...; fetch it again"
+        )
+    target = Weights(encoder.model).converted
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".draft-") as draft:
+        _write(folder, pickle, Path(draft, target.name), found)
+        if target.exists():
+            shutil.rmtree(target)
+        Path(draft, target.name).rename(target)
+    return target
+
+
+def _write(folder: Path, pickle: Path, target: Path, pickle_sha256: str) -> None:
+    target.mkdir()
+    for pattern in (p for p in FILES if "safetensors" not in p):
+        for path in folder.glob(pattern):
+            shutil.copyfile(path, target / path.name)
+    weights = target / "model.safetensors"
+    _in_a_child(pickle, weights)
+    said = {"pickle_sha256": pickle_sha256, "sha256": _sha256(weights)}
+    (target / CONVERTED).write_text(json.dumps(said, indent=1), encoding="utf-8")
+
+
+def _in_a_child(pickle: Path, target: Path) -> None:
+    root = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "featurizers.convert", str(pickle), str(target)],
+        env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=_CHILD_S, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it was killed"]
+        raise ValueError(f"{pickle}: not converted: {said[-1][:300]}")
+
+
+def _fetched(encoder: Encoder) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        wanted = [_PICKLE, *(p for p in FILES if "safetensors" not in p)]
+        return Path(snapshot_download(encoder.model, revision=encoder.revision, allow_patterns=wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
+        raise NoWeights(f"{encoder.model} at {encoder.revision}: {type(exc).__name__}: {exc}"[:400]) from exc
+
+
+def _sha256(path: Path) -> str:
+    stat = path.stat()
+    return sha256_of(path, stat.st_size, stat.st_mtime_ns)
+
+
+def main(source: str, target: str) -> None:
+    """What the child does."""
+    import torch
+    from safetensors.torch import save_file
+
+    loaded = torch.load(source, map_location="cpu", weights_only=True)
+    tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise ValueError("no tensors in it")
+    # Clones: safetensors refuses tensors that share memory, such as tied embeddings.
+    save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, target, {"format": "pt"})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -1,0 +1,110 @@
+"""Encoders as data, and their weights: found, checked, converted."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featurizers import convert as conversion
+from featurizers.base import NoWeights
+from featurizers.convert import convert
+from featurizers.encoders import Encoder, known, with_defaults
+from featurizers.registry import featurizer, spec_of
+from featurizers.weights import Weights, check_weights, pull_weights, weights_digest, weights_folder
+from tests.featurizers.tiny import flip_a_weight, tiny_bert
+
+NAMES = (
+    *("minilm", "bert", "bert_multilingual", "sbert", "modernbert", "mdeberta", "clip_text"),
+    *("resnet18", "resnet50", "dino", "dinov2", "clip"),
+)
+
+
+def test_every_encoder_of_the_seeds_is_known_and_pinned() -> None:
+    assert tuple(known()) == NAMES
+    for encoder in known().values():
+        assert re.fullmatch("[0-9a-f]{40}", encoder.revision)
+        assert re.fullmatch("([0-9a-f]{64})?", encoder.sha256 + encoder.pickle_sha256)
+        assert Weights(encoder.model).commit == encoder.revision
+        assert "float32" not in featurizer(encoder.name).version  # settings are a digest in it
+        spec = spec_of(encoder.name)
+        assert spec is not None
+        assert spec.shape == (encoder.dimension,)
+
+
+def test_versions_differ_by_revision_and_by_what_changes_bytes() -> None:
+    said: list[dict[str, object]] = [
+        {}, {"pooling": "cls"}, {"layer": 3}, {"prompt": "query: "}, {"max_tokens": 64}, {"overflow": "chunk"},
+        {"dtype": "bfloat16"}, {"revision": "f" * 40},
+    ]  # fmt: skip
+    versions = [featurizer("bert", **settings).version for settings in said]
+    assert len(set(versions)) == len(versions)
+    same = featurizer("bert", batch_size=1, batch_tokens=512, device="cuda").version
+    assert same == versions[0]
+
+
+def test_other_weights_bring_their_own_architecture() -> None:
+    assert with_defaults("clip", {})["architecture"] == "CLIPVisionModelWithProjection"
+    assert "architecture" not in with_defaults("clip", {"model": "./mine"})
+    assert with_defaults("mine", {"family": "text"}) == {"family": "text"}
+
+
+def test_installed_weights_are_those_of_the_hub_and_their_record_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = Weights("sentence-transformers/all-MiniLM-L6-v2")
+    check_weights(weights, weights_folder(weights))
+    monkeypatch.setattr("featurizers.weights.sha256_of", lambda *_: pytest.fail("90 MB were read for a plan"))
+    assert re.fullmatch("[0-9a-f]{12}", weights_digest(weights))
+
+
+@pytest.fixture
+def pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Encoder, Path]:
+    """An encoder whose pinned weights are a pickle, and the folder where that lies."""
+    import torch
+    from safetensors.torch import load_file
+
+    monkeypatch.setenv("MEDIATECA_MODELS", str(tmp_path / "models"))
+    folder = tiny_bert(tmp_path / "pickled")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    sha256 = conversion._sha256(folder / "pytorch_model.bin")
+    encoder = Encoder(
+        name="tiny", about="", family="text", model="some/tiny", revision="a" * 40, pickle_sha256=sha256,
+        licence="MIT", dimension=16, seconds=0.01, settings={"max_tokens": 64},
+    )  # fmt: skip
+    monkeypatch.setattr("featurizers.encoders.known", lambda: {"tiny": encoder})
+    monkeypatch.setattr("featurizers.registry.known", lambda: {"tiny": encoder})
+    return encoder, folder
+
+
+def test_a_pinned_pickle_becomes_safetensors_that_give_the_same_vectors(pickled: tuple[Encoder, Path]) -> None:
+    encoder, folder = pickled
+    with pytest.raises(NoWeights, match="comes as a pickle only; mediateca models convert tiny"):
+        pull_weights(Weights(encoder.model))
+    made = convert(encoder, folder)
+    assert sorted(p.name for p in made.parent.iterdir()) == [made.name]  # no draft
+    assert not list(made.glob("*.bin"))
+    found = featurizer("tiny")(["a film about a shark"]).values
+    expected = featurizer("tiny", model=str(tiny_bert(folder.parent / "same")))(["a film about a shark"]).values
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    flip_a_weight(made)
+    with pytest.raises(ValueError, match="delete the folder and fetch the weights again"):
+        check_weights(Weights(encoder.model), made)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_runs_none(pickled: tuple[Encoder, Path], tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    encoder, folder = pickled
+    evil = folder / "pytorch_model.bin"
+    evil.write_bytes(b"cposix\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin: sha256 .* fetch it again"):
+        convert(encoder, folder)
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin: not converted: "):
+        convert(replace(encoder, pickle_sha256=conversion._sha256(evil)), folder)
+    assert not (tmp_path / "ran").exists()
+    assert not Weights(encoder.model).converted.exists()
+
+
+def test_what_has_safetensors_is_not_converted() -> None:
+    with pytest.raises(ValueError, match="'bert' has safetensors and needs no conversion; mediateca models pull bert"):
+        convert(known()["bert"])
