@@ -17,7 +17,8 @@ from storage.lock import build_lock
 from storage.schemas import table_of
 from storage.store import Store, rows_of
 from tasks.settings import Catalogue
-from tasks.settings_stages import check_name, nearest
+from tasks.settings_base import nearest
+from tasks.settings_stages import check_name
 
 STATES = {"accept": "accepted", "reject": "rejected", "undo": "undone"}
 """What a person says, and the state that it gives the candidate."""

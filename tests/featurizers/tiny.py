@@ -68,7 +68,7 @@ def tiny_deberta(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "text.txt").write_text("\n".join(f"{a} {b}" for a in WORDS for b in WORDS), encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "text.txt"), model_prefix=str(folder / "spm"), vocab_size=60, model_type="unigram",
+        input=str(folder / "text.txt"), model_prefix=str(folder / "spm"), vocab_size=40, model_type="unigram",
         pad_id=0, pad_piece="[PAD]", unk_id=3, unk_piece="[UNK]", bos_id=1, bos_piece="[CLS]", eos_id=2,
         eos_piece="[SEP]", minloglevel=2,
     )  # fmt: skip
