@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+LARGEST = 1 << 53  # a larger number, or infinity, is no count of anything, and the arithmetic of floats fails on it
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -23,7 +25,7 @@ class Candidate:
 
     @classmethod
     def of(cls, said: dict[str, Any]) -> "Candidate":
-        """From JSON: unknown keys are left out, null lists are empty.
+        """From JSON: unknown keys are left out, null lists are empty, a duration of 0 or less is not known.
 
         Raises:
             ValueError: `id` or `title` is missing, or a value is of another type.
@@ -38,8 +40,17 @@ class Candidate:
         for name in ("duration_ms", "year", "views"):
             if name in known and (isinstance(known[name], bool) or not isinstance(known[name], int | float)):
                 raise ValueError(f"`{name}` must be a number")
+            if name in known and not -LARGEST <= known[name] <= LARGEST:
+                raise ValueError(f"`{name}` is no number that can be meant; at most {LARGEST:,} is expected")
             if name in known:
                 known[name] = round(known[name])
+        for name in ("album", "channel", "isrc", "kind", "url"):
+            if not isinstance(known.get(name, ""), str):
+                raise ValueError(f"`{name}` must be text")
+        if (
+            known.get("duration_ms", 1) <= 0
+        ):  # no recording lasts 0 ms: some exports say so, or -1, of what they do not know
+            del known["duration_ms"]
         return cls(artists=tuple(artists), **known)
 
 

@@ -39,8 +39,9 @@ def score_command(
     """Score lists of candidates: the likeliest one, how probable it is, and what to do with it.
 
     A line is `{"item": {title, artists, album, duration_ms, year, isrc}, "candidates": [{id, title, artists, album,
-    channel, duration_ms, kind}]}`; fields may be null. The answer, a line each in the same order, is
-    `{"best": id or null, "probability", "state": accept|review|reject, "scores": {id: probability}}`.
+    channel, duration_ms, kind}]}`; fields may be null, and a candidate whose id is null is left out. The answer, a line
+    each in the same order, is `{"best": id or null, "probability", "state": accept|review|reject, "scores":
+    {id: probability}}`.
     A line that cannot be read is answered by `{"error": ...}`; the exit code is then 3.
 
     Example: `mediateca links score searches.jsonl --source youtube > scored.jsonl`
@@ -51,6 +52,11 @@ def score_command(
     chosen = Thresholds(
         accept=chosen.accept if accept is None else accept, review=chosen.review if review is None else review
     )
+    if chosen.review > chosen.accept:
+        raise ValueError(
+            f"links score: --review ({chosen.review:g}) is above --accept ({chosen.accept:g}), so that nothing could be"
+            " reviewed; give both, the lower one to --review"
+        )
     bad = False
     with _opened(file) as lines:
         for answer in answers(lines, source, chosen):
@@ -82,7 +88,7 @@ def answers(
         if not line.strip():
             continue
         try:
-            wanted, candidates = read_line(line)
+            wanted, candidates, ids = read_line(line)
         except (ValueError, OverflowError) as exc:
             yield {"error": f"line {number}: {exc}"}
             continue
@@ -92,21 +98,19 @@ def answers(
         for one in scored:  # likeliest first; of an id that stands twice in a list, the likelier
             scores.setdefault(one.id, one.probability)
         yield {
-            "best": decision.best,
+            "best": None if decision.best is None else ids[decision.best],
             "probability": decision.probability,
             "state": decision.state,
             "scores": scores,
         }
 
 
-def read_line(line: bytes) -> tuple["Wanted", list["Candidate"]]:
-    """The item and its candidates.
+def read_line(line: bytes) -> tuple["Wanted", list["Candidate"], dict[str, str | int]]:
+    """The item, its candidates, and their ids as the line has them: those of Genius and TMDb are numbers.
 
     Raises:
         ValueError: Not JSON, or not of the form that `mediateca links score --help` shows.
     """
-    from connectors.candidates import Candidate
-
     if len(line) > LONGEST_LINE:
         raise ValueError(f"{len(line):,} bytes; a line may have {LONGEST_LINE:,}")
     try:
@@ -121,14 +125,29 @@ def read_line(line: bytes) -> tuple["Wanted", list["Candidate"]]:
     if not isinstance(offered, list):
         raise ValueError("`candidates` must be a list")
     found: list[Candidate] = []
+    ids: dict[str, str | int] = {}
     for place, one in enumerate(offered):
         if not isinstance(one, dict):
             raise ValueError(f"candidate {place}: expected an object")
+        if "id" in one and one["id"] is None:
+            continue  # it could not be linked to, and the others are worth an answer
         try:
-            found.append(Candidate.of(one | {"title": one.get("title") or "", "artists": _names(one.get("artists"))}))
+            found.append(_candidate(one))
         except ValueError as exc:
             raise ValueError(f"candidate {place}: {exc}") from exc
-    return _wanted(said["item"]), found
+        ids.setdefault(found[-1].id, one["id"])
+    return _wanted(said["item"]), found, ids
+
+
+def _candidate(one: dict[str, Any]) -> "Candidate":
+    from connectors.candidates import Candidate
+
+    name, artists = one.get("id"), _names(one.get("artists"))
+    if isinstance(name, int) and not isinstance(name, bool):
+        name = str(name)
+    if isinstance(artists, str):  # as of an item
+        artists = [artists] if artists else []
+    return Candidate.of(one | {"id": name or None, "title": one.get("title") or "", "artists": artists})
 
 
 def _refused(constant: str) -> Any:
@@ -142,6 +161,7 @@ def _names(said: Any) -> Any:
 
 def _wanted(item: dict[str, Any]) -> "Wanted":
     from connectors.base import Wanted
+    from connectors.candidates import LARGEST
 
     artists = _names(item.get("artists")) or ()
     if isinstance(artists, str):
@@ -153,7 +173,9 @@ def _wanted(item: dict[str, Any]) -> "Wanted":
         value = item.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError(f"item: `{name}` must be a number or null")
-        numbers[name] = round(value) if value else None
+        if value is not None and not -LARGEST <= value <= LARGEST:
+            raise ValueError(f"item: `{name}` is no number that can be meant; at most {LARGEST:,} is expected")
+        numbers[name] = round(value) if value and value > 0 else None
     for name in ("title", "album", "isrc"):
         if item.get(name) is not None and not isinstance(item[name], str):
             raise ValueError(f"item: `{name}` must be text or null")
