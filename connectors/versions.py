@@ -26,7 +26,8 @@ _PHRASES: dict[str, str] = {
         performed live|on stage|soundcheck|super bowl|halftime show|world tour|tour|festival|colors show|
         a colors show|vevo lift|vevo dscvr|audiotree|boiler room|концерт|живой звук|вживую|на концерте|ライブ|ライヴ|
         생방송|라이브|콘서트|无线|现场|現場|演唱会|演唱會|konser|canli|canlı performans|na zywo|na żywo|
-        first take|the first take|home take|the home take|music bank|inkigayo|m countdown|it's live|killing voice""",
+        живое выступление|first take|the first take|home take|the home take|music bank|inkigayo|m countdown|
+        it's live|killing voice""",
     "cover": """cover|covers|covered by|coverd by|cover by|cover version|tribute|tribute to|in the style of|
         originally performed by|originally performed|made famous by|as made famous by|made popular by|lullaby|
         lullaby rendition|music box|8 bit|8bit|bardcore|medieval|string quartet|piano tribute|drum cover|bass cover|
@@ -35,7 +36,7 @@ _PHRASES: dict[str, str] = {
         fingerstyle|ukulele|kalimba|marimba|rendition|version by|vocal cover|кавер|каверы|カバー|커버|
         歌ってみた|弾いてみた|叩いてみた|翻唱|kapak|coveri|meets metal|metal version|jazz version|bossa nova version|
         reggae version|cumbia version|salsa version|bachata version|rock version|punk version|epic version|
-        orgel|オルゴール|ピアノ|sung by|lofi|lo fi|lofi version|8-bit version|postmodern jukebox|auditions|
+        orgel|chiptune|オルゴール|ピアノ|sung by|lofi|lo fi|lofi version|8-bit version|postmodern jukebox|auditions|
         audition|workout version|workout mix|kids version|kidz bop|fan made|fanmade|
         amateur|played on|performed on|on piano|on guitar|on ukulele|kazoo|otamatone|theremin|
         recorder version|beatbox|by a choir|by an orchestra|marching band""",
@@ -43,7 +44,8 @@ _PHRASES: dict[str, str] = {
         minus one|minusone|минус|минусовка|off vocal|no vocals|without vocals|sing along|singalong|play along|
         with guide vocals|guide vocal|sing king|karafun|instrumental karaoke|playback|karaoke version""",
     "instrumental": """instrumental|instrumentale|instrumentals|instrumental version|inst|インスト|インストゥルメンタル|
-        инструментал|isolated guitar|isolated bass|drumless|beat only|type beat|stems|без слов|伴奏版|純音樂|纯音乐""",
+        инструментал|isolated guitar|isolated bass|drumless|beat only|type beat|stems|без слов|伴奏版|純音樂|纯音乐|
+        without drums|without bass|without guitar|no drums|no bass|no guitar""",
     "vocals": """acapella|a capella|a cappella|acappella|vocals only|only vocals|isolated vocals|vocal only""",
     "remix": """remix|remixed|remixes|rmx|mix|bootleg|mashup|mash up|rework|reworked|flip|vip mix|dub|dub mix|refix|
         re edit|edit by|ремикс|リミックス|리믹스|混音|club mix|dance mix|house mix|dj mix|remezcla|remiks|phonk|

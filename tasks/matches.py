@@ -34,12 +34,13 @@ Row = dict[str, Any]
 
 def match_stage(catalogue: Catalogue, source: str) -> Stage:
     """Items to `matches`: each searched for at one source, by what the sources before it in the catalogue say."""
-    from connectors.scoring import coefficients  # here: rapidfuzz takes 0.1 s, for catalogues without live sources too
+    from connectors.evidence import EVIDENCE  # here: rapidfuzz takes 0.1 s, for catalogues without live sources too
+    from connectors.scoring import coefficients
 
     settings, members = catalogue.sources[source], Members(catalogue, before=source)
     finds = LIVE[settings.connector].finds
     # What decides beside the members: the scores, and the probability at which no further question is asked.
-    decides = digest_of([coefficients(), settings.connector, thresholds(settings)[0]])
+    decides = digest_of([EVIDENCE, coefficients(), settings.connector, thresholds(settings)[0]])
     return Stage(
         name=f"match.{source}",
         version=f"{VERSION}-{decides}-{members.version}",

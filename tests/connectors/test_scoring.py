@@ -1,5 +1,6 @@
 """The right upload is accepted; other versions, other artists and other songs are not."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,27 @@ def test_uploads_of_the_recording_are_accepted(candidate: Candidate, source: str
 )
 def test_other_recordings_are_not_accepted(candidate: Candidate, source: str | None) -> None:
     assert state_of(candidate, source=source) != "accept"
+
+
+@pytest.mark.parametrize("source", ["youtube", None])
+@pytest.mark.parametrize(
+    "channel", ["Sing King Karaoke", "Nightcore Zone", "8D Tunes", "Best Covers", "カラオケ歌っちゃ王"]
+)
+def test_a_channel_named_for_a_version_uploads_that(channel: str, source: str | None) -> None:
+    assert state_of(video("Velvet Harbour - Paper Lanterns", channel=channel), source=source) != "accept"
+
+
+@pytest.mark.parametrize("channel", ["Cover Drive", "Cover Drive - Topic", "CoverDriveVEVO", "Symphonic Underground"])
+def test_a_band_or_a_label_named_like_a_version_is_itself(channel: str) -> None:
+    band = replace(ITEM, creators=("Cover Drive",))
+    assert state_of(video("Cover Drive - Paper Lanterns", channel=channel), band) == "accept"
+
+
+def test_a_title_without_end_is_read_up_to_a_length() -> None:
+    endless = "Velvet Harbour - Paper Lanterns " * 5_000  # 19 s where 90,000 characters of it were read (2026-11)
+    began = time.process_time()
+    assert state_of(video(endless)) == "reject"
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
