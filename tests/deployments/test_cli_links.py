@@ -2,8 +2,10 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,7 +52,11 @@ def test_a_line_is_answered_by_best_probability_state_and_scores(tmp_path: Path)
         ('{"item": {"title": "a", "duration_ms": NaN}}', "NaN is no number of JSON"),
         ('{"item": {"title": "a"}, "candidates": {}}', "`candidates` must be a list"),
         ('{"item": {"title": "a"}, "candidates": [{"title": "a"}]}', "candidate 0: a candidate needs `id`"),
-        ('{"item": {"title": "a"}, "candidates": [{"id": "x", "title": "a", "duration_ms": 1e999}]}', "infinity"),
+        (
+            '{"item": {"title": "a"}, "candidates": [{"id": "x", "title": "a", "duration_ms": 1e999}]}',
+            "no number that can",
+        ),
+        ('{"item": {"title": "a", "duration_ms": 1' + "0" * 400 + '}, "candidates": []}', "item: `duration_ms` is no"),
     ],
 )
 def test_a_bad_line_is_told_by_its_number_and_the_others_are_answered(bad: str, said: str) -> None:
@@ -75,6 +81,37 @@ def test_fields_may_be_null() -> None:
 def test_bytes_that_are_no_text_are_a_bad_line() -> None:
     ran = links("score", "-", stdin=b'{"item": {"title": "\xff"}}\n')
     assert (ran.returncode, json.loads(ran.stdout)["error"].split(":")[0]) == (3, "line 1")
+
+
+def test_numbers_may_be_ids_and_what_has_none_is_left_out() -> None:
+    ran = links("score", "-", stdin=line(ITEM, RIGHT | {"id": 378195}, RIGHT | {"id": None}))
+    answer = json.loads(ran.stdout)
+    assert (ran.returncode, answer["best"], list(answer["scores"])) == (0, 378195, ["378195"])
+
+
+@pytest.mark.parametrize("name", ["album", "channel", "isrc", "kind", "url"])
+def test_a_field_of_another_type_costs_its_own_line_only(name: str) -> None:
+    ran = links("score", "-", stdin=line(ITEM, RIGHT | {name: {"text": 5}}) + line(ITEM, RIGHT))
+    bad, good = map(json.loads, ran.stdout.splitlines())
+    assert (ran.returncode, good["best"]) == (3, "r")
+    assert bad["error"] == f"line 1: candidate 0: `{name}` must be text"
+
+
+def test_a_length_of_nothing_is_not_known() -> None:
+    unknown = line(ITEM | {"duration_ms": None}, RIGHT) + line(ITEM, RIGHT | {"duration_ms": None})
+    nothing = line(ITEM | {"duration_ms": -1}, RIGHT) + line(ITEM, RIGHT | {"duration_ms": 0})
+    assert links("score", "-", stdin=nothing).stdout == links("score", "-", stdin=unknown).stdout
+
+
+def test_one_name_stands_for_a_list_of_artists() -> None:
+    ran = links("score", "-", stdin=line(ITEM, RIGHT | {"artists": "Velvet Harbour"}))
+    assert json.loads(ran.stdout)["best"] == "r"
+
+
+def test_thresholds_the_wrong_way_round_are_refused() -> None:
+    ran = links("score", "-", "--accept", "0.2", "--review", "0.8")
+    assert ran.returncode == 2
+    assert b"--review (0.8) is above --accept (0.2)" in ran.stderr
 
 
 def test_thresholds_can_be_set_and_a_missing_file_is_said(tmp_path: Path) -> None:
@@ -119,12 +156,18 @@ def at_a_terminal(*args: str, keys: bytes) -> bytes:
     command = [sys.executable, "-c", "from deployments.cli import main; main()", "links", *args]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
         os.close(theirs)
-        screen = b""
+        screen, ends = b"", time.monotonic() + 60
         with suppress(OSError):  # a terminal whose last program has ended cannot be read
-            while shown := os.read(ours, 4096):
-                screen += shown
-                if b"[q]uit" in shown:
+            while time.monotonic() < ends:
+                if select.select([ours], [], [], 1.0)[0]:
+                    if not (shown := os.read(ours, 4096)):
+                        break
+                    screen += shown
+                # Again each second: what is pressed before the terminal is raw is thrown away, and the test hung on it.
+                if b"[q]uit" in screen:
                     os.write(ours, keys)
+        if process.poll() is None and time.monotonic() >= ends:
+            process.kill()
         process.wait(20)
     os.close(ours)
     return screen
