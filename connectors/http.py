@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from math import isfinite
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CREDENTIAL_HEADERS = ("authorization", "x-api-key", "proxy-authorization")
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(said: str) -> float:
+    """A number of JSON; 1e999 is read as infinity, which no column and no arithmetic of ours takes."""
+    return number if isfinite(number := float(said)) else _refused(said)
 
 
 class PolicySettings(BaseModel):
@@ -139,7 +149,8 @@ class Policy:
         response = self._own().get(url, params=dict(params or {}), headers=asked)
         told = self.redact(response.url)
         try:
-            return response.status_code, json.loads(response.content), told
+            body = json.loads(response.content, parse_constant=_refused, parse_float=_finite)
+            return response.status_code, body, told
         except (ValueError, RecursionError):
             web_page = is_html(response.headers.get("Content-Type", ""), response.content)
         if web_page:

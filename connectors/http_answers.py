@@ -13,6 +13,7 @@ from connectors.errors import AuthError, BlockedPage, ConnectorError, NotFound, 
 from connectors.http_pages import block_of
 
 _NEVER_LATER = (501, 505)  # not implemented, version not supported: no other answer tomorrow
+LONGEST_WAIT_S = 7 * 86_400.0
 _SOON = (408, 425)  # the server asks for the same request again
 # MusicBrainz says "exceeding the allowable rate limit" under 503 (its documentation on rate limiting, 2026-11).
 _TOO_MANY = re.compile(r"(?i)\brate.?limit|\btoo many requests")
@@ -67,10 +68,14 @@ def error_of(source: str, answer: Answer, redact: Callable[[str], str]) -> Conne
 
 
 def retry_after(headers: Mapping[str, str], moment: datetime) -> float | None:
-    """Seconds to wait by the header Retry-After, given in seconds or as a date; None without one that can be read."""
+    """Seconds to wait by the header Retry-After, given in seconds or as a date; None without one that can be read.
+
+    At most a week: the wait is kept in the ledger for all processes, and one header must not end a source for good.
+    """
     said = headers.get("retry-after", "").strip()
     try:
-        return max(float(said), 0.0) if re.fullmatch(r"\d+(\.\d+)?", said) else _until(said, moment)
+        wait_s = max(float(said), 0.0) if re.fullmatch(r"\d+(\.\d+)?", said) else _until(said, moment)
+        return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -124,6 +129,8 @@ def inflated(chunks: Iterable[bytes], encoding: str, limit: int) -> Iterator[byt
                 raise OverflowError(size)
             if piece:
                 yield piece
+            if unpack and unpack.eof and unpack.unused_data[:2] == b"\x1f\x8b":  # gzip may come in several members
+                chunk, unpack = unpack.unused_data, zlib.decompressobj(wbits=47)
         started = True
     if unpack and started and not unpack.eof:
         raise EOFError

@@ -69,7 +69,10 @@ def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Res
         if target is None:
             return response, url
         response.raw.close()
-        url = urljoin(url, target)
+        try:
+            url = urljoin(url, target)
+        except ValueError:
+            url = target  # no address: refused above
     raise policy.error(PermanentError, f"{policy.redact(url)} redirects more than {_HOPS} times", url)
 
 

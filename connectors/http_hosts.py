@@ -23,7 +23,10 @@ def refusal(url: str, hosts: Sequence[str], *, any_public: bool) -> str | None:
         hosts: Allowed by name or address, private ones too.
         any_public: Whether a host that is not listed may be asked if all its addresses are public.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[bad": what an answer names as its cover may be anything
+        return "it is no address"
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host:
         return f"'{parts.scheme}' is no address of the web"

@@ -239,12 +239,15 @@ class PolicySession(requests.Session):
         """Where a response sends us.
 
         Raises:
-            PermanentError: To a private address that is not allowed by name.
+            PermanentError: To a private address that is not allowed by name, or to what is no address.
         """
         target = super().get_redirect_target(resp)
         if target is None:
             return None
-        url, here = urljoin(resp.url, target), urlsplit(resp.url)
+        url, here = _joined(resp.url, target), urlsplit(resp.url)
+        if url is None:
+            told = self._policy.redact(resp.url)
+            raise self._policy.error(PermanentError, f"{told} redirects to no address; look at it", resp.url)
         same = (urlsplit(url).scheme, urlsplit(url).netloc) == (here.scheme, here.netloc)
         if not same and (why := refusal(url, self._policy.settings.hosts, any_public=True)):
             raise self._policy.error(PermanentError, f"{self._policy.redact(resp.url)} redirects: {why}", resp.url)
@@ -258,6 +261,13 @@ class PolicySession(requests.Session):
             fault = exc
         what = f"{self._policy.redact(str(url))} cannot be asked ({type(fault).__name__})"
         raise self._policy.error(PermanentError, f"{what}; look at its address", str(url))
+
+
+def _joined(url: str, target: str) -> str | None:
+    try:
+        return urljoin(url, target)
+    except ValueError:  # "http://[nowhere"
+        return None
 
 
 def _innermost(fault: BaseException) -> str:

@@ -217,6 +217,34 @@ def test_a_long_retry_after_ends_it_for_everybody(web: Web, policy: Make, said: 
     assert (web.times("/thing"), web.times("/other")) == (1, 0)
 
 
+@pytest.mark.parametrize("said", ["99999999999999", "9" * 400, "Wed, 21 Oct 9999 07:28:00 GMT"])
+def test_no_retry_after_holds_a_source_for_more_than_a_week(web: Web, policy: Make, said: str) -> None:
+    with pytest.raises(QuotaExceeded) as raised:
+        policy().get_json(web.says("/thing", reply(status=429, retry_after=said)))
+    assert raised.value.retry_at is not None
+    assert timedelta(days=6) < raised.value.retry_at - datetime.now(UTC) <= timedelta(days=7)
+
+
+@pytest.mark.parametrize("body", ['{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}'])
+def test_numbers_that_are_none_are_no_json(web: Web, policy: Make, body: str) -> None:
+    with pytest.raises(SchemaDrift, match="gave no JSON"):
+        policy().get_json(web.says("/thing", reply(body)))
+
+
+def test_a_redirect_to_no_address_is_told(web: Web, policy: Make, tmp_path: Path) -> None:
+    url = web.says("/thing", reply(status=302, location="http://[nowhere"))
+    with pytest.raises(PermanentError, match="redirects to no address"):
+        policy().get_json(url)
+    for media in (url, "http://[nowhere/cover.jpg"):
+        with pytest.raises(PermanentError, match="it is no address"):
+            policy(hosts=("127.0.0.1",)).download(media, tmp_path / "cover.jpg")
+
+
+def test_gzip_in_several_members_is_read_to_its_end(web: Web, policy: Make) -> None:
+    packed = gzip.compress(b'{"ok":') + gzip.compress(b" true}")
+    assert policy().get_json(web.says("/thing", reply(packed, content_encoding="gzip")))[1] == {"ok": True}
+
+
 @pytest.mark.parametrize("said", ["soon", "-5", "", "Wed, 99 Foo"])
 def test_a_retry_after_that_says_nothing_is_none(web: Web, policy: Make, said: str) -> None:
     assert policy().get_json(web.says("/thing", reply(status=429, retry_after=said), OK))[0] == 200
