@@ -24,6 +24,7 @@ REASONS = {
     "decode_error": "the file, or a part of it, cannot be parsed",
     "too_short": "less audio than a window needs",
     "too_large": "refused by its size, before it was decoded",
+    "not_finite": "the encoder gave a number that is none",
     "silent": "every sample is below hearing",
     "schema_drift": "the response lacks a field that is needed",
     "low_recall": "the index is there, but finds fewer true neighbours than wanted",
