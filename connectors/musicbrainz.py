@@ -100,12 +100,11 @@ def connect(*, policy: Policy | Mapping[str, Any] | None = None, **settings: Any
 
 def _candidate(recording: Any) -> Candidate:
     """Titled with what tells it from others of that name ("live, 2001-05-05: Oslo"), on its earliest release."""
+    told = recording.get("disambiguation")
     return Candidate.of(
         {
             "id": recording["id"],
-            "title": f"{recording['title']} ({told})"
-            if (told := recording.get("disambiguation"))
-            else recording["title"],
+            "title": f"{recording['title']} ({told})" if told else recording["title"],
             "artists": [credit["name"] for credit in recording["artist-credit"]],
             "album": min(recording.get("releases") or [{}], key=lambda one: one.get("date") or "9").get("title"),
             "year": year_of(recording.get("first-release-date")),

@@ -71,7 +71,7 @@ LIVE: dict[str, Live] = {
         described_by="recording",
         ids="mbid",
         page="https://musicbrainz.org/recording/{id}",
-    ),  # fmt: skip
+    ),
     "spotify": Live(
         made_by="connectors.spotify:connect",
         details=("track",),
