@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
     from yt_dlp import YoutubeDL
 
-    from connectors.http_download import Download
     from connectors.http_requests import PolicySession
 
 _T = TypeVar("_T")
@@ -107,7 +106,7 @@ class Policy:
             wait_s=wait_s,
         )
         self._quota = Quota(source, credential_digest(secrets), limits, path)
-        self._media = Quota(source, "media", Limits(wait_s=wait_s), path)  # counted, but no part of the API's quota
+        self._media = Quota(source, "media", Limits(wait_s=wait_s, exact=False), path)  # no part of the API's quota
 
     # --- adapters
 
@@ -157,8 +156,8 @@ class Policy:
             raise self.error(BlockedPage, f"GET {told} gave a web page in place of JSON; try again tomorrow", told)
         raise self.error(SchemaDrift, f"GET {told} gave no JSON; look whether the API has changed", told)
 
-    def download(self, url: str, path: Path) -> Download:
-        """Fetch media into a file; it appears under its name when it is whole.
+    def download(self, url: str) -> bytes:
+        """Fetch media, whole and in memory: a picture, of at most `size_bytes`.
 
         Raises:
             PermanentError: Its host, or one that it redirects to, is not allowed.
@@ -167,7 +166,7 @@ class Policy:
         from connectors.http_download import download
 
         session = self._own()
-        return self.persist(lambda: download(self, session, url, path), safe=True, media=True)
+        return self.persist(lambda: download(self, session, url), safe=True, media=True)
 
     def close(self) -> None:
         """Close connections and the ledger; the secrets are no longer looked for in logs."""
@@ -195,7 +194,11 @@ class Policy:
         Raises:
             QuotaExceeded: It would be one too many.
         """
-        (self._media if media else self._quota).take(self.redact(url))
+        try:
+            (self._media if media else self._quota).take()
+        except QuotaExceeded as exc:
+            exc.url = self.redact(url)
+            raise
 
     def judge(self, answer: Answer) -> ConnectorError | None:
         """The error that an answer stands for, None for one to be used."""

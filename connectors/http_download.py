@@ -1,15 +1,7 @@
-"""Media from a source's own hosts, streamed to a file that appears whole or not at all."""
+"""Media from a source's own hosts: whole, or an error."""
 
-import os
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import sha256
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
-from uuid import uuid4
 
 from requests import Response
 
@@ -25,35 +17,19 @@ if TYPE_CHECKING:
 _HOPS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Download:
-    """A file that came whole."""
-
-    path: Path
-    sha256: str
-    size_bytes: int
-    content_type: str  # as the server says, without parameters; not checked
-    url: str  # where it was in the end, secrets removed
-
-
-def download(policy: "Policy", session: "PolicySession", url: str, path: Path) -> Download:
+def download(policy: "Policy", session: "PolicySession", url: str) -> bytes:
     """One try of `Policy.download`."""
     response, final = _followed(policy, session, url)
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    body = b"".join(session.policy_adapter.read(response))
     if response.status_code >= 400:
-        body = b"".join(session.policy_adapter.read(response))
+        headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(method="GET", url=final, status=response.status_code, headers=headers, body=body)
         raise policy.judge(answer) or policy.error(PermanentError, f"{policy.redact(final)} failed", final)
-    pieces = session.policy_adapter.read(response)
-    start = next(pieces, b"")
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if is_html(kind, start):
-        pieces.close()
+    if is_html(response.headers.get("Content-Type", ""), body):
         raise policy.error(BlockedPage, f"{policy.redact(final)} is a web page, not media; try again tomorrow", final)
-    if not start:
+    if not body:
         raise policy.error(TransientError, f"{policy.redact(final)} came empty; try again later", final)
-    digest, size = _written(chain([start], pieces), path)
-    return Download(path=path, sha256=digest, size_bytes=size, content_type=kind, url=policy.redact(final))
+    return body
 
 
 def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Response, str]:
@@ -74,29 +50,3 @@ def _followed(policy: "Policy", session: "PolicySession", url: str) -> tuple[Res
         except ValueError:
             url = target  # no address: refused above
     raise policy.error(PermanentError, f"{policy.redact(url)} redirects more than {_HOPS} times", url)
-
-
-def _written(pieces: Iterator[bytes], path: Path) -> tuple[str, int]:
-    digest, size = sha256(), 0
-    half = os.path.join(path.parent, f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        with _opened(half) as file:
-            for piece in pieces:
-                digest.update(piece)
-                size += len(piece)
-                file.write(piece)
-        os.replace(half, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(half)
-        raise
-    return digest.hexdigest(), size
-
-
-def _opened(file: str) -> BinaryIO:
-    """The new file, in a folder that is there nearly always: to ask for it each time took as long as the writing."""
-    try:
-        return open(file, "xb")
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        return open(file, "xb")

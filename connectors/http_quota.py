@@ -10,8 +10,9 @@ import re
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -32,6 +33,7 @@ _EDGE_S = 5.0
 # Requests that start a second apart may arrive closer: the first one on its way may have to open a connection.
 _JITTER_MS = 100
 _LEAK_EVERY = 100
+_COUNT_EACH_S = 1.0
 
 
 def credential_digest(secrets: "Sequence[str]") -> str:
@@ -48,6 +50,9 @@ class Limits:
     per_day: int | None = None  # from midnight to midnight UTC, where a day is one
     day_s: float = DAY_S  # days are counted from 1970 on
     wait_s: float = 60.0  # a longer Retry-After is not waited for
+    # Whether each request is counted before it is sent. Else, where no day is limited, each second's are counted at
+    # once: a transaction per cover was a tenth of its time (2026-11), and a killed process loses a second of them.
+    exact: bool = True
 
 
 class Quota:
@@ -58,10 +63,12 @@ class Quota:
         self._lock = threading.Lock()
         self._pid = 0
         self._paced = 0
+        self._uncounted: Counter[float] = Counter()  # end of the day to requests
+        self._counted_at = 0.0
         self._ledger: sqlite3.Connection | None = None
         self._bucket: SQLiteBucket | None = None
 
-    def take(self, url: str = "") -> None:
+    def take(self) -> None:
         """Count one request; waits for its turn within the second, and while a short Retry-After lasts.
 
         Raises:
@@ -71,7 +78,7 @@ class Quota:
         while True:
             with self._lock, self._told():
                 self._open()
-                wait_s = self._pace() or self._count(url)
+                wait_s = self._pace() or self._count()
             if not wait_s:
                 return
             time.sleep(wait_s)
@@ -88,6 +95,8 @@ class Quota:
         """Close the file."""
         with self._lock:
             if self._ledger and self._pid == os.getpid():
+                with suppress(sqlite3.Error):  # the work is done; a second's count of media is not worth an error
+                    self._flush(self._ledger)
                 self._ledger.close()
                 if self._bucket:
                     self._bucket.close()
@@ -106,6 +115,7 @@ class Quota:
     def _open(self) -> sqlite3.Connection:
         if self._ledger is None or self._pid != os.getpid():  # a connection does not survive a fork
             self._ledger, self._pid = connect(self.path), os.getpid()
+            self._uncounted.clear()  # the parent's, after a fork
             self._bucket = self._made_bucket()
         return self._ledger
 
@@ -142,33 +152,35 @@ class Quota:
         wait_ms = self._bucket.waiting(item)
         return max(int(wait_ms), 1) / 1_000  # type: ignore[arg-type]
 
-    def _count(self, url: str) -> float:
+    def _count(self) -> float:
         """Seconds for which the credential is held; 0 where the request was counted."""
         ledger, moment = self._open(), http_ledger.now()
         if self.limits.per_day is None:  # nothing to be exact about: one statement in place of a transaction
-            if not (wait_s := self._held(ledger, moment, url)):
-                for ends in self._days(moment.timestamp()):
-                    self._add(ledger, ends)
+            if not (wait_s := self._held(ledger, moment)):
+                self._uncounted.update(self._days(moment.timestamp()))
+                if self.limits.exact or abs(moment.timestamp() - self._counted_at) > _COUNT_EACH_S:
+                    self._counted_at = moment.timestamp()
+                    self._flush(ledger)
             return wait_s
         ledger.execute("begin immediate")
         try:
-            if wait_s := self._held(ledger, moment, url):
+            if wait_s := self._held(ledger, moment):
                 return wait_s
             for ends in self._days(moment.timestamp()):
-                self._count_day(ledger, ends, url)
+                self._count_day(ledger, ends)
             ledger.execute("commit")
         finally:
             if ledger.in_transaction:
                 ledger.execute("rollback")
         return 0.0
 
-    def _held(self, ledger: sqlite3.Connection, moment: datetime, url: str) -> float:
+    def _held(self, ledger: sqlite3.Connection, moment: datetime) -> float:
         key = (self.source, self.credential)
         row = ledger.execute("select until from holds where source = ? and credential = ?", key).fetchone()
         wait_s = row[0] - moment.timestamp() if row else 0.0
         if wait_s > self.limits.wait_s:
             until = datetime.fromtimestamp(row[0], UTC)
-            raise self._refused(f"asked to wait until {until.isoformat(timespec='seconds')}", until, url)
+            raise self._refused(f"asked to wait until {until.isoformat(timespec='seconds')}", until)
         return max(wait_s, 0.0)
 
     def _days(self, at: float) -> list[float]:
@@ -177,25 +189,30 @@ class Quota:
         edge_s = min(_EDGE_S, day_s / 20)
         return sorted({((at + near) // day_s + 1) * day_s for near in (-edge_s, edge_s)})
 
-    def _count_day(self, ledger: sqlite3.Connection, ends: float, url: str) -> None:
+    def _count_day(self, ledger: sqlite3.Connection, ends: float) -> None:
         key, limit = (self.source, self.credential, ends), self.limits.per_day
         where = "where source = ? and credential = ? and ends = ?"
         row = ledger.execute(f"select requests from days {where}", key).fetchone()
         if limit is not None and (row[0] if row else 0) >= limit:
             renews = datetime.fromtimestamp(ends, UTC)
             raise self._refused(
-                f"the quota of {limit:,} requests a day is used up, renewed at {renews:%Y-%m-%dT%H:%M:%SZ}", renews, url
+                f"the quota of {limit:,} requests a day is used up, renewed at {renews:%Y-%m-%dT%H:%M:%SZ}", renews
             )
         self._add(ledger, ends)
 
-    def _add(self, ledger: sqlite3.Connection, ends: float) -> None:
+    def _flush(self, ledger: sqlite3.Connection) -> None:
+        for ends, requests in self._uncounted.items():
+            self._add(ledger, ends, requests)
+        self._uncounted.clear()
+
+    def _add(self, ledger: sqlite3.Connection, ends: float, requests: int = 1) -> None:
         ledger.execute(
-            "insert into days values (?, ?, ?, ?, 1, ?)"
-            " on conflict do update set requests = requests + 1, day_limit = excluded.day_limit",
-            (self.source, self.credential, ends, self.limits.day_s, self.limits.per_day),
+            "insert into days values (?, ?, ?, ?, ?, ?) on conflict do update"
+            " set requests = requests + excluded.requests, day_limit = excluded.day_limit",
+            (self.source, self.credential, ends, self.limits.day_s, requests, self.limits.per_day),
         )
 
-    def _refused(self, what: str, retry_at: datetime, url: str) -> QuotaExceeded:
+    def _refused(self, what: str, retry_at: datetime) -> QuotaExceeded:
         return QuotaExceeded(
-            f"{self.source}: {what}; run the same command again then", source=self.source, url=url, retry_at=retry_at
+            f"{self.source}: {what}; run the same command again then", source=self.source, retry_at=retry_at
         )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -163,8 +162,8 @@ class Spotify:
         """Nothing is asked by way of another answer."""
         raise ValueError(f"spotify: '{entity}' is asked for by its id")
 
-    def fetch_picture(self, track: Payload, folder: Path) -> Path:
-        """The cover of a track's album, about 300 pixels wide, as a file in `folder`.
+    def fetch_picture(self, track: Payload) -> bytes:
+        """The cover of a track's album, a file about 300 pixels wide.
 
         Raises:
             NotFound: The album has none.
@@ -172,8 +171,7 @@ class Spotify:
         """
         if (url := cover_of(track)) is None:
             raise NotFound("spotify: the album has no cover", source=self.name)
-        self.policy.download(url, folder / "cover")
-        return folder / "cover"
+        return self.policy.download(url)
 
     def pages(self, entity: str, *, keys: Sequence[str] | None = None, cursor: str | None = None) -> Iterator[Page]:
         """Pages of the entities with these ids, from `cursor` on; an id that is not there is a reject.

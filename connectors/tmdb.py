@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, SecretStr
@@ -111,8 +110,8 @@ class Tmdb(JsonApi[TmdbSettings]):
             raise NotFound("tmdb: no film has this id", source=self.name)
         return Request(entity="film", key=found[0].id)
 
-    def fetch_picture(self, payload: Mapping[str, Any], folder: Path) -> Path:
-        """The poster of a `film` answer as a file in `folder`, as TMDb scaled it.
+    def fetch_picture(self, payload: Mapping[str, Any]) -> bytes:
+        """The poster of a `film` answer, a file as TMDb scaled it.
 
         Raises:
             ConnectorError: `NotFound` where the film has none, and as `Policy.download`.
@@ -121,10 +120,7 @@ class Tmdb(JsonApi[TmdbSettings]):
             raise NotFound("tmdb: the film has no poster", source=self.name)
         if self._configuration is None:
             self._configuration = self.lookup(Request(entity="configuration", key="configuration")).payload
-        url = poster_of(payload, self._configuration) or ""
-        path = folder / Path(payload["poster_path"]).name
-        self._policy.download(url, path)
-        return path
+        return self._policy.download(poster_of(payload, self._configuration) or "")
 
 
 def search_request(title: str, year: int | None = None) -> Request:

@@ -115,7 +115,7 @@ def cut_windows(rows: pa.Table, store: Store, *, places: Places, settings: Audio
 
     files = MediaFiles(store.url)
 
-    def one(path: Path, kind: str) -> Row:
+    def one(path: Any, kind: str) -> Row:
         window = decode_window(path, start_s=settings.start_s, length_s=settings.length_s, keep_native=kind == NATIVE)
         wave, rate_hz = window.wave, window.rate_hz
         if window.native is not None:
@@ -143,9 +143,8 @@ def prove_pictures(rows: pa.Table, store: Store, *, places: Places) -> pa.Table:
 
     files = MediaFiles(store.url)
 
-    def one(path: Path, kind: str) -> Row:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)  # `prove` refuses what is larger by its size
+    def one(file: Path | bytes, kind: str) -> Row:
+        data = file if isinstance(file, bytes) else _start(file, MAX_BYTES + 1)  # what is larger is refused by its size
         facts = prove(data)
         return {
             "sha256": files.put(data, facts.format),
@@ -161,16 +160,21 @@ def prove_pictures(rows: pa.Table, store: Store, *, places: Places) -> pa.Table:
     return _of_files(rows, store, places, one, IMAGE_VERSION)
 
 
-def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Path, str], Row], version: str) -> pa.Table:
-    """`one(path, kind)` for each row; a file that is gone, cannot be had or cannot be used is a reason."""
+def _start(path: Path, size_bytes: int) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(size_bytes)
+
+
+def _of_files(rows: pa.Table, store: Store, places: Places, one: Callable[[Any, str], Row], version: str) -> pa.Table:
+    """`one(file, kind)` for each row, of a path or of a fetched picture's bytes; a file that fails is a reason."""
     asked = [(row["source"], name) for row in rows.to_pylist() for name in _files(row)]
     keys = [(source, name) for source, name in asked if source in places.live]
     refusals = Refusals(store, places.kind, version, keys)
     decoding = Lock()  # downloads wait for each other's network, but pictures of 100 MB are decoded one by one
 
-    def alone(path: Path, kind: str) -> Row:
+    def alone(file: Path | bytes, kind: str) -> Row:
         with decoding:
-            return one(path, kind)
+            return one(file, kind)
 
     with Downloads(places.live, store, places.kind, keys) as downloads:
 
@@ -205,9 +209,10 @@ def _files(row: Row) -> list[str]:
     return [row["file"], *(row.get("spares") or ())]
 
 
-def _fetched(downloads: Downloads, source: str, file: str, one: Callable[[Path], Row]) -> Row:
-    path = downloads.fetch(source, file)
+def _fetched(downloads: Downloads, source: str, file: str, one: Callable[[Path | bytes], Row]) -> Row:
+    fetched = downloads.fetch(source, file)
     try:
-        return one(path)
+        return one(fetched)
     finally:
-        path.unlink(missing_ok=True)
+        if isinstance(fetched, Path):
+            fetched.unlink(missing_ok=True)

@@ -50,8 +50,8 @@ class Downloads:
         """Whether the source is one of these."""
         return source in self._sources
 
-    def fetch(self, source: str, key: str) -> Path:
-        """The file; the caller deletes it when it is done with it, before its thread fetches another.
+    def fetch(self, source: str, key: str) -> Path | bytes:
+        """A recording as a file, which the caller deletes when it is done with it; a picture as its bytes.
 
         Raises:
             ConnectorError: As `LiveConnector.lookup`; `NotFound` where the source has no such file.
@@ -65,9 +65,7 @@ class Downloads:
         payload = self._bodies.get((source, key))
         if payload is None:
             raise NotFound(f"{source}: nothing is known of {key}", source=source)
-        if not hasattr(self._mine, "folder"):  # one per thread: making one took as long as a picture's decoding
-            self._mine.folder = self._new_folder()
-        return connector.fetch_picture(payload, self._mine.folder)
+        return connector.fetch_picture(payload)
 
     def _new_folder(self) -> Path:
         folder = self._folder / uuid4().hex

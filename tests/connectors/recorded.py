@@ -63,9 +63,8 @@ class Recorded:
     def youtube_dl(self, options: dict[str, Any]) -> YoutubeDL:
         return _Downloader(options, self)
 
-    def download(self, url: str, path: Path) -> None:
-        _, body = self.play("GET", url)
-        path.write_bytes(body)
+    def download(self, url: str) -> bytes:
+        return self.play("GET", url)[1]
 
     def redact(self, text: str) -> str:
         return SECRET.sub(r"\1REDACTED", text)

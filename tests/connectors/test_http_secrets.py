@@ -82,7 +82,7 @@ def test_no_failure_tells_the_key(
     told = ""
     for ask in (
         lambda: policy.get_json(url, params={"api_key": KEY, "q": "x"}, headers={"Authorization": f"Basic {basic}"}),
-        lambda: policy.download(f"{url}?api_key={quote(KEY, safe='')}", tmp_path / "a.jpg"),
+        lambda: policy.download(f"{url}?api_key={quote(KEY, safe='')}"),
     ):
         with pytest.raises(ConnectorError) as raised:
             ask()

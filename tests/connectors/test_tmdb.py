@@ -86,17 +86,14 @@ def test_a_film_comes_in_one_call_with_director_length_poster_and_trailer(tmdb: 
     Configuration.model_validate(configuration)
 
 
-def test_the_poster_is_fetched_into_the_folder_and_the_configuration_once(
-    tmdb: Tmdb, policy: Recorded, tmp_path: Path
-) -> None:
+def test_the_poster_is_fetched_and_the_configuration_once(tmdb: Tmdb, policy: Recorded) -> None:
     policy.answer("GET", "https://image.tmdb.org/t/p/w342/p7.jpg", 200, b"\xff\xd8 a picture")
     for _ in range(2):
-        path = tmdb.fetch_picture({"id": 7, "poster_path": "/p7.jpg"}, tmp_path)
-    assert path == tmp_path / "p7.jpg"
-    assert path.read_bytes() == b"\xff\xd8 a picture"
+        picture = tmdb.fetch_picture({"id": 7, "poster_path": "/p7.jpg"})
+    assert picture == b"\xff\xd8 a picture"
     assert sum("configuration" in url for url in policy.asked) == 1
     with pytest.raises(NotFound, match="no poster"):
-        tmdb.fetch_picture({"id": 8, "poster_path": None}, tmp_path)
+        tmdb.fetch_picture({"id": 8, "poster_path": None})
 
 
 def test_what_find_gave_says_which_film_to_ask_for(tmdb: Tmdb) -> None:

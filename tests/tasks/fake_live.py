@@ -127,13 +127,11 @@ class Fake:
         path.write_bytes(WORLD.sounds[id_])
         return path
 
-    def fetch_picture(self, payload: Mapping[str, Any], folder: Path) -> Path:
+    def fetch_picture(self, payload: Mapping[str, Any]) -> bytes:
         WORLD.asked[f"picture:{payload['id']}"] += 1
         if payload["id"] not in WORLD.pictures:
             raise NotFound("fake: no picture", source="fake", status=404)
-        path = folder / "picture"
-        path.write_bytes(WORLD.pictures[payload["id"]])
-        return path
+        return WORLD.pictures[payload["id"]]
 
     def pages(self, entity: str, *, keys: Sequence[Any] | None = None, cursor: str | None = None) -> Iterator[Page]:
         if entity == "plays":
