@@ -42,7 +42,7 @@ def serve(world: Path, faults: Faults | None = None, *, port: int = 0, log: Path
     Args:
         world: Folder that `deployments.sandbox.world.generate` or the importer wrote.
         faults: What goes wrong on purpose; None for nothing.
-        port: Of HTTP; 0 for any that is free.
+        port: Of HTTP, the next one is of HTTPS; 0 for any two that are free.
         log: File that gets a line of JSON for each request, without secrets.
 
     Raises:

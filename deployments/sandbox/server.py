@@ -35,7 +35,7 @@ class Sandbox:
         self._folder = tempfile.TemporaryDirectory(prefix="mediateca-sandbox-")
         self.ca_file = Path(self._folder.name) / "ca.pem"
         self._plain = _Server((HOST, port), self, "http")
-        self._secure = _Server((HOST, 0), self, "https")
+        self._secure = _Server((HOST, port and port + 1), self, "https")
         self._secure.socket = _tls(self.ca_file).wrap_socket(
             self._secure.socket, server_side=True, do_handshake_on_connect=False
         )

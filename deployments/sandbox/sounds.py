@@ -126,7 +126,8 @@ def _fitted(samples: NDArray[np.int16], form: Format) -> NDArray[np.int16]:
 
     said: Any = samples
     if form.rate_hz != clips.RATE_HZ:
-        said = soxr.resample(samples, clips.RATE_HZ, form.rate_hz)
+        # As floats: into integers soxr 1.1 dithers, and the ends of two calls over the same samples differ (2026-11).
+        said = soxr.resample(samples.astype(np.float32), clips.RATE_HZ, form.rate_hz).round().clip(-32_768, 32_767)
     return np.asarray(said[: len(said) // form.frame * form.frame], np.int16)
 
 

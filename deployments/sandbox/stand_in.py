@@ -20,8 +20,8 @@ FAULTS = "MEDIATECA_SANDBOX_FAULTS"
 """Preset or JSON file of the faults that builds meet; none if it is not set."""
 LOG = "MEDIATECA_SANDBOX_LOG"
 """File that gets a line of JSON for each request."""
-_PORTS = range(20_000, 30_000)  # below those that systems give to outgoing connections
-_PORT_WAIT_S = 3.0
+_PORTS = range(20_000, 30_000, 2)  # and the next one; below those that systems give to outgoing connections
+_PORT_WAIT_S = 20.0
 """A sandbox whose build was killed takes a moment to end."""
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,11 +62,11 @@ def running(world: Path) -> Generator[dict[str, dict[str, Any]]]:
 def port_of(world: Path) -> int:
     """The port of a world, the same every time: answers in `raw` say where covers lie, also after a killed build.
 
-    Where somebody else has it: 0, for any other.
+    Where somebody else has it or the next one: 0, for any others.
     """
     port = _PORTS[digest(str(world.resolve()).encode()) % len(_PORTS)]
     deadline = time.monotonic() + _PORT_WAIT_S
-    while not _is_free(port):
+    while not (_is_free(port) and _is_free(port + 1)):
         if time.monotonic() > deadline:
             return 0
         time.sleep(0.1)
