@@ -22,7 +22,7 @@ def list_command(as_json: Json = False) -> None:
 
     Example: `mediateca models list`
     """
-    from featurizers.encoders import known
+    from featurizers.encoders import PLANNED, known
 
     rows = [_described(encoder) for encoder in known().values()]
     if as_json:
@@ -37,6 +37,8 @@ def list_command(as_json: Json = False) -> None:
     for row in rows:
         state = "[green]here" if row["folder"] else "[dim]to convert" if row["pickle_sha256"] else "[dim]to fetch"
         table.add_row(row["name"], row["family"], str(row["dimension"]), row["licence"], state, row["about"])
+    for name in PLANNED:
+        table.add_row(name, "", "", "", "[dim]to train", "not there yet: mediateca models pull " + name + " says more")
     Console().print(table)
     typer.echo("fetch: mediateca models pull NAME; from a pickle: mediateca models convert NAME; more: --json")
 
@@ -100,9 +102,11 @@ def _each(names: list[str] | None, done: str, work: Any) -> None:
 
 
 def _encoder(name: str) -> "Encoder":
-    from featurizers.encoders import known
+    from featurizers.encoders import PLANNED, known
     from tasks.settings_base import nearest
 
+    if name in PLANNED:
+        raise ValueError(PLANNED[name])
     if name not in known():
         raise typer.BadParameter(f"unknown encoder '{name}'; {nearest(name, known())}known: {', '.join(known())}")
     return known()[name]

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from featurizers.base import NoWeights
 from featurizers.encoders import Encoder
@@ -96,6 +98,14 @@ def _sha256(path: Path) -> str:
     return sha256_of(path, stat.st_size, stat.st_mtime_ns)
 
 
+def _named(name: str, among: Mapping[str, Any]) -> str:
+    """A tensor's name in the installed torch: weight norm was `weight_g` and `weight_v` before 2.0 (HuBERT, MERT)."""
+    stem, _, last = name.rpartition(".")
+    if last in ("weight_g", "weight_v") and {f"{stem}.weight_g", f"{stem}.weight_v"} <= among.keys():
+        return f"{stem}.parametrizations.weight.original{'gv'.index(last[-1])}"
+    return name
+
+
 def main(source: str, target: str) -> None:
     """What the child does."""
     import torch
@@ -105,6 +115,7 @@ def main(source: str, target: str) -> None:
     tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise ValueError("no tensors in it")
+    tensors = {_named(name, tensors): value for name, value in tensors.items()}
     # Clones: safetensors refuses tensors that share memory, such as tied embeddings.
     save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, target, {"format": "pt"})
 

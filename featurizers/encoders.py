@@ -11,8 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-Family = Literal["text", "image"]
-FAMILIES: tuple[Family, ...] = ("text", "image")
+Family = Literal["text", "image", "audio"]
+FAMILIES: tuple[Family, ...] = ("text", "image", "audio")
+PLANNED = {
+    "melae": "'melae' is trained on a catalogue's own recordings by `mediateca train`, which is not there yet; "
+    "it will be found in the folder that training writes, named as `model: ./folder`"
+}
+"""Names that are kept for what comes later, and what is said to whoever asks for it."""
 KNOWN = Path(__file__).with_name("encoders.toml")
 _OF_THE_WEIGHTS = ("revision", "architecture")  # they belong to a model, not to a name
 

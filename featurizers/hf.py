@@ -1,10 +1,12 @@
-"""What text and image encoders of the transformers library share: settings, weights, pooling."""
+"""What text, image and audio encoders of the transformers library share: settings, weights, pooling."""
 
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 Pooling = Literal["cls", "mean", "last", "pooler", "projection"]
 Dtype = Literal["float32", "float16", "bfloat16"]
-_PROJECTED = ("text_embeds", "image_embeds")
+_PROJECTED = ("text_embeds", "image_embeds", "audio_embeds")
+_AHEAD = 2  # batches that are prepared while the model has one
 
 
 class HfEncoder:
@@ -190,6 +193,21 @@ class HfEncoder:
 def as_float32(tensor: Any) -> NDArray[np.float32]:
     """A tensor of any device and precision as an array."""
     return tensor.float().cpu().numpy()
+
+
+def ahead(prepare: Callable[[Any], Any], batch: Sequence[Any], size: int) -> Iterator[tuple[int, list[Any]]]:
+    """First place and what `prepare` gives of every `size` inputs; threads prepare the next while the model runs."""
+    if not batch:
+        return
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        waiting: list[tuple[int, Any]] = []
+        for start in range(0, len(batch), size):
+            waiting.append((start, pool.map(prepare, batch[start : start + size])))
+            if len(waiting) > _AHEAD:
+                first, found = waiting.pop(0)
+                yield first, list(found)
+        for first, found in waiting:
+            yield first, list(found)
 
 
 def shrinking(run: Any, rows: list[int], size: int) -> Iterator[tuple[list[int], Any]]:

@@ -3,22 +3,18 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers.base import FeatureBatch, MediaError
-from featurizers.hf import HfEncoder, as_float32, shrinking
+from featurizers.hf import HfEncoder, ahead, as_float32, shrinking
 from featurizers.hf_pixels import Preparation, TooLong, by_processor, preparation
 from featurizers.weights import weights_folder
 from storage.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_AHEAD = 2  # batches that are prepared while the model has one
 
 
 class HfVision(HfEncoder):
@@ -53,7 +49,8 @@ class HfVision(HfEncoder):
         """
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         errors: list[str | None] = [None] * len(batch)
-        for start, prepared in self._prepared_ahead(batch):
+        _ = self._preparation if batch else None  # once, before there are threads
+        for start, prepared in ahead(self._prepared, batch, self._batch_size):
             for i, found in enumerate(prepared, start):
                 errors[i] = found.reason.value if isinstance(found, MediaError) else None
             rows = [i for i in range(start, start + len(prepared)) if errors[i] is None]
@@ -61,22 +58,6 @@ class HfVision(HfEncoder):
             for part, found in shrinking(lambda part, p=pixels: self._encode([p[i] for i in part]), rows, len(rows)):
                 values[part] = found
         return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
-
-    def _prepared_ahead(self, batch: Sequence[bytes]) -> Iterator[tuple[int, list[Any]]]:
-        """First place and tensors (or `MediaError`s) of each batch; Pillow decodes in threads while the model runs."""
-        if not batch:
-            return
-        _ = self._preparation  # once, before there are threads
-        starts = range(0, len(batch), self._batch_size)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-            waiting: list[tuple[int, Any]] = []
-            for start in starts:
-                waiting.append((start, pool.map(self._prepared, batch[start : start + self._batch_size])))
-                if len(waiting) > _AHEAD:
-                    first, found = waiting.pop(0)
-                    yield first, list(found)
-            for first, found in waiting:
-                yield first, list(found)
 
     def _prepared(self, data: bytes) -> NDArray[np.float32] | MediaError:
         """One picture as the model's tensor, (3, H, W), or why it is none."""

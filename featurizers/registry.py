@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import Any
 
-from featurizers.base import FeatureSpec
-from featurizers.encoders import known, with_defaults
+from featurizers.base import FeatureSpec, NoWeights
+from featurizers.encoders import PLANNED, known, with_defaults
 
 FEATURIZERS: dict[str, str] = {
     "audio_descriptors": "featurizers.audio_descriptors:AudioDescriptors",
@@ -13,7 +13,11 @@ FEATURIZERS: dict[str, str] = {
     "tabular": "featurizers.tabular:Tabular",
 }
 """Those that need no weights; encoders are data (`featurizers.encoders`)."""
-_FAMILIES = {"text": "featurizers.hf_text:HfText", "image": "featurizers.hf_vision:HfVision"}
+_FAMILIES = {
+    "text": "featurizers.hf_text:HfText",
+    "image": "featurizers.hf_vision:HfVision",
+    "audio": "featurizers.hf_audio:HfAudio",
+}
 
 
 def spec_of(name: str) -> FeatureSpec | None:
@@ -32,7 +36,10 @@ def featurizer(name: str, /, **settings: Any) -> Any:
 
     Raises:
         ValueError: None has that name, and `settings` do not say what it is.
+        NoWeights: It is one that comes later.
     """
+    if name in PLANNED:
+        raise NoWeights(PLANNED[name])
     if name in FEATURIZERS:
         return _loaded(FEATURIZERS[name])(**settings)
     said = with_defaults(name, settings)

@@ -34,20 +34,27 @@ _OF_MEDIA = {
 }
 # Guesses for the first plan, measured on two cores; those of known encoders stand beside them.
 _SECONDS = {"image_descriptors": 0.01, "mel": 0.05, "audio_descriptors": 0.15}
-_OF_FAMILY = {"text": 0.3, "image": 0.1}
+_OF_FAMILY = {"text": 0.3, "image": 0.1, "audio": 1.0}
 
 
 def feature_stages(catalogue: Catalogue, store: Store) -> list[Stage]:
     """The stages of the catalogue's featurizers."""
-    return [feature_stage(name, settings, store) for name, settings in catalogue.featurizers.chosen.items()]
+    native = catalogue.audio.keep_native_window
+    return [
+        feature_stage(name, settings, store, native=native) for name, settings in catalogue.featurizers.chosen.items()
+    ]
 
 
-def feature_stage(name: str, settings: BaseModel, store: Store) -> Stage:
-    """The stage of one featurizer, by what it reads."""
+def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool = False) -> Stage:
+    """The stage of one featurizer, by what it reads; `native`: the windows are kept at the recordings' own rates."""
     if isinstance(settings, TabularSettings):
         return tabular_stage(settings, store)
     if isinstance(settings, EncoderSettings) and settings.family == "text":
         return text_stage(name, settings)
+    if isinstance(settings, EncoderSettings) and settings.family == "audio":
+        kind, half_a_minute = "audio_native" if native else "audio_window", round(30 / _seconds(name, settings))
+        said = json.dumps(settings.arguments | {"bandlimited": not native})
+        return media_stage(name, settings, kind, max(10, min(200, half_a_minute)), said)
     return media_stage(name, settings, *_OF_MEDIA.get(name, ("image", 500)))
 
 
@@ -107,9 +114,12 @@ def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str) -> p
 # --- pictures and sound
 
 
-def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int) -> Stage:
-    """Files of one kind of `media` to `features/<name>`; an encoder with weights runs in the driver, as for texts."""
-    said = _said(settings)
+def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int, said: str = "") -> Stage:
+    """Files of one kind of `media` to `features/<name>`; an encoder with weights runs in the driver, as for texts.
+
+    `said` are the featurizer's arguments as JSON where its settings alone do not say them.
+    """
+    said = said or _said(settings)
     files = f"from media where kind = '{kind}' and reason is null"
     return Stage(
         name=name,

@@ -5,21 +5,26 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from featurizers.encoders import Family, known, with_defaults
+from featurizers.encoders import PLANNED, Family, known, with_defaults
 from featurizers.registry import FEATURIZERS
 from featurizers.weights import Weights
 from tasks.settings_base import Strict, nearest
 
 NAME = "name"  # of the feature; put in by the catalogue, which knows it
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_OF_TEXTS = ("max_tokens", "overflow", "prompt", "batch_tokens")
+# Settings that one family alone has, and what the families read.
+_OWN: dict[Family, tuple[str, ...]] = {
+    "text": ("max_tokens", "overflow", "prompt", "batch_tokens"),
+    "audio": ("piece_s",),
+}
+_READS = {"text": "documents", "image": "pictures", "audio": "recordings"}
 
 
 class EncoderSettings(Strict):
     """An encoder of the Hugging Face hub; a known one (`featurizers/encoders.toml`) needs no word."""
 
     name: str
-    family: Family  # what it reads: the documents, or the pictures
+    family: Family  # what it reads: the documents, the pictures, or the recordings
     model: str = Field(min_length=1)  # a name of the hub, or a folder that begins with `/`, `.` or `~`
     revision: str | None = None  # commit on the hub; None: the known one, or a folder
     architecture: str = Field(default="AutoModel", pattern=r"^[A-Z]\w*$")  # class of the transformers library
@@ -34,6 +39,8 @@ class EncoderSettings(Strict):
     overflow: Literal["cut", "chunk"] = "cut"  # what is longer: left out, or read in pieces that are averaged
     prompt: str = ""  # stands before every text
     batch_tokens: int = Field(default=8_192, ge=8)  # word pieces per forward pass with padding, at most
+    # Of recordings:
+    piece_s: float | None = Field(default=None, ge=1)  # seconds read at once; None: as much as the model takes
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +48,8 @@ class EncoderSettings(Strict):
         name = said[NAME]
         if not _NAME.fullmatch(name):
             raise ValueError(f"featurizer '{name}': a name is lower-case letters, digits and _")
+        if name in PLANNED:
+            raise ValueError(PLANNED[name])
         if name not in known() and not {"family", "model"} & said.keys():
             names = sorted([*FEATURIZERS, *known()])
             raise ValueError(
@@ -59,12 +68,15 @@ class EncoderSettings(Strict):
             raise ValueError(
                 f"`normalise` of '{self.name}' is {str(usual).lower()}; take a name of your own for another"
             )
-        odd = [key for key in _OF_TEXTS if key in self.model_fields_set]
-        if self.family != "text" and odd:
-            raise ValueError(f"`{odd[0]}` is of encoders of texts; '{self.name}' reads pictures")
+        for family, keys in _OWN.items():
+            odd = [key for key in keys if key in self.model_fields_set]
+            if self.family != family and odd:
+                said = f"`{odd[0]}` is of encoders of {_READS[family]}; '{self.name}' reads {_READS[self.family]}"
+                raise ValueError(said)
         return self
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What `featurizers.registry.featurizer` takes."""
-        return self.model_dump(exclude=set(() if self.family == "text" else _OF_TEXTS))
+        others = {key for family, keys in _OWN.items() if family != self.family for key in keys}
+        return self.model_dump(exclude=others)

@@ -12,11 +12,11 @@ from featurizers.convert import convert
 from featurizers.encoders import Encoder, known, with_defaults
 from featurizers.registry import featurizer, spec_of
 from featurizers.weights import Weights, check_weights, pull_weights, weights_digest, weights_folder
-from tests.featurizers.tiny import flip_a_weight, tiny_bert
+from tests.featurizers.tiny import flip_a_weight, tiny_bert, tiny_hubert
 
 NAMES = (
     *("minilm", "bert", "bert_multilingual", "sbert", "modernbert", "mdeberta", "clip_text"),
-    *("resnet18", "resnet50", "dino", "dinov2", "clip"),
+    *("resnet18", "resnet50", "dino", "dinov2", "clip", "clap", "mert"),
 )
 
 
@@ -103,6 +103,25 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_none(pickled: tuple[Encoder
         convert(replace(encoder, pickle_sha256=conversion._sha256(evil)), folder)
     assert not (tmp_path / "ran").exists()
     assert not Weights(encoder.model).converted.exists()
+
+
+def test_weight_norm_of_a_pickle_gets_the_names_of_the_installed_torch(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny_hubert(tmp_path / "hubert")
+    expected = load_file(folder / "model.safetensors")
+    g, v = "parametrizations.weight.original0", "parametrizations.weight.original1"
+    old = {name.replace(g, "weight_g").replace(v, "weight_v"): value for name, value in expected.items()}
+    assert old.keys() != expected.keys()
+    torch.save({**old, "head.weight_g": torch.ones(1)}, tmp_path / "pytorch_model.bin")
+    conversion.main(str(tmp_path / "pytorch_model.bin"), str(tmp_path / "model.safetensors"))
+    found = load_file(tmp_path / "model.safetensors")
+    assert found.pop("head.weight_g") == 1  # of no pair: left as it is
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    save_file(found, folder / "model.safetensors", {"format": "pt"})
+    assert featurizer("mert", model=str(folder), architecture="HubertModel").model is not None
 
 
 def test_what_has_safetensors_is_not_converted() -> None:

@@ -1,5 +1,6 @@
 """Tiny encoders with random weights, saved as the real ones are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -99,4 +100,50 @@ def tiny_clip(folder: Path) -> Path:
     (folder / "vocab.txt").write_text("\n".join(WORDS), encoding="utf-8")
     transformers.BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def tiny_clap(folder: Path, *, truncation: str = "rand_trunc", padding: str = "repeatpad") -> Path:
+    """A CLAP of two towers that share a space of 8, for a second at 8 kHz at once."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    text: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20}
+    sound: dict[str, Any] = {"hidden_size": 16, "patch_embeds_hidden_size": 8, "depths": [1, 1], "window_size": 4}
+    sound |= {"num_attention_heads": [1, 2], "num_hidden_layers": 2, "spec_size": 64, "num_mel_bins": 16}
+    config = transformers.ClapConfig(
+        text_config=text | {"intermediate_size": 32, "projection_dim": 8},
+        audio_config=sound | {"enable_fusion": False, "projection_dim": 8},
+        projection_dim=8,
+    )
+    model = transformers.ClapModel(config)
+    with torch.no_grad():  # as drawn, weights are so small that all clips sound alike
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.normal_(0, 0.5)
+        model.audio_model.audio_encoder.batch_norm.running_mean.fill_(-30)  # levels are in dB
+        model.audio_model.audio_encoder.batch_norm.running_var.fill_(400)
+    model.save_pretrained(folder)
+    transformers.ClapFeatureExtractor(
+        feature_size=16, sampling_rate=8_000, hop_length=80, max_length_s=1, fft_window_size=256, frequency_min=50,
+        frequency_max=4_000, truncation=truncation, padding=padding,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def tiny_hubert(folder: Path, **changes: Any) -> Path:
+    """A HuBERT of 2 layers and 16 numbers at 8 kHz; `changes` to its configuration."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 32, "conv_dim": [8] * 7, "num_conv_pos_embeddings": 16}
+    config = transformers.HubertConfig(num_conv_pos_embedding_groups=2, mask_time_prob=0.0, **shape)
+    transformers.HubertModel(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(sampling_rate=8_000, return_attention_mask=True).save_pretrained(folder)
+    if changes:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
     return folder

@@ -8,6 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from featurizers.base import FeatureBatch
+from featurizers.encoders import known
+from featurizers.flac import encode_flac
 from featurizers.image_descriptors import NAMES
 from featurizers.registry import featurizer
 from featurizers.tabular import Tabular, TabularFit
@@ -15,8 +17,8 @@ from storage.hashing import hash_rows
 from storage.media import MediaFiles, media_name
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.features import encode_texts, feature_stage, fit_items, load_fit, save_fit, tabular_stage
-from tasks.settings import CatalogueError
+from tasks.features import encode_texts, feature_stage, feature_stages, fit_items, load_fit, save_fit, tabular_stage
+from tasks.settings import Catalogue, CatalogueError
 from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import (
     AudioDescriptorsSettings,
@@ -28,7 +30,8 @@ from tasks.settings_stages import (
 from tasks.stage import Stage, StageResult, last_runs, rows_table, run_stage
 from tasks.vectors import vectors_table
 from tests.featurizers.pictures import corners, files, saved
-from tests.featurizers.tiny import tiny_bert, tiny_resnet
+from tests.featurizers.sounds import music
+from tests.featurizers.tiny import tiny_bert, tiny_clap, tiny_hubert, tiny_resnet
 
 
 def encoder(name: str, **said: object) -> EncoderSettings:
@@ -226,6 +229,59 @@ def test_pictures_go_through_a_hugging_face_encoder_and_a_broken_one_is_a_reason
     assert column(store, "resnet18", "reason") == {"a": None, "b": None, "c": "decode_error", "d": None}
     alone = featurizer("resnet18", model=str(folder))([saved(corners(80, 40), "png")]).values[0]
     np.testing.assert_allclose(column(store, "resnet18", "value")["d"], alone, atol=1e-5)
+
+
+def with_recordings(store: Store) -> dict[str, dict[str, bytes]]:
+    """Recordings as clips at 22,050 Hz and as windows at their own rate; one is silent, one has no native window."""
+    store.create(["features/clap", "features/mert"])
+    stereo = np.stack([music(2, rate_hz=44_100), music(2, rate_hz=44_100, seed=1)], axis=1)
+    clips = {i: encode_flac(music(2, seed=n), 22_050) for n, i in enumerate("abd")} | {"c": flac_of_silence()}
+    sounds = {"audio_window": clips, "audio_native": {"a": encode_flac(stereo, 44_100), "c": flac_of_silence()}}
+    media = MediaFiles(store.url)
+    rows = [
+        {"item_id": i, "kind": kind, "sha256": media.put(d, "flac"), "format": "flac", "size_bytes": len(d)}
+        for kind, files in sounds.items()
+        for i, d in files.items()
+    ]
+    write_rows(store, "media", [*rows, {"item_id": "e", "kind": "audio_window", "reason": "too_short"}])
+    return sounds
+
+
+def flac_of_silence() -> bytes:
+    return encode_flac(np.zeros(22_050, np.float32), 22_050)
+
+
+@pytest.mark.parametrize("name", ["clap", "mert"])
+def test_recordings_go_through_an_encoder_as_clips_or_as_they_are_and_never_as_both(tmp_path: Path, name: str) -> None:
+    store = stocked(tmp_path)
+    sounds = with_recordings(store)
+    folder = {"clap": tiny_clap, "mert": tiny_hubert}[name](tmp_path / name)
+    said = {"model": str(folder), "architecture": known()[name].settings["architecture"]}
+    settings = encoder(name, **said)
+    result = built(store, name, settings)
+    assert (result.done, dict(result.reasons)) == (3, {"silent": 1})
+    assert built(store, name, settings).status == "up_to_date"
+    encode = featurizer(name, **said, **({"piece_s": 5.0} if name == "mert" else {}))
+    np.testing.assert_allclose(column(store, name, "value")["b"], encode([sounds["audio_window"]["b"]]).values[0], 1e-5)
+    (clips,) = set(column(store, name, "version").values())
+    native = feature_stage(name, settings, store, native=True)
+    assert native.version != clips
+    run_stage(store, native, build_id="b")
+    assert column(store, name, "reason") == {"a": None, "c": "silent"}  # of those that have a native window
+    assert set(column(store, name, "version").values()) == {native.version}
+
+
+def test_which_windows_an_encoder_of_recordings_reads_is_the_catalogues_word(tmp_path: Path) -> None:
+    store = stocked(tmp_path)
+    files = {"music": {"connector": "music_folder", "path": str(tmp_path)}}
+    for keep, kind in ((False, "audio_window"), (True, "audio_native")):
+        catalogue = Catalogue.model_validate(
+            {"catalogue": "c", "sources": files, "audio": {"keep_native_window": keep}, "featurizers": {"clap": {}}}
+        )
+        (stage,) = feature_stages(catalogue, store)
+        assert f"kind = '{kind}'" in str(stage.inputs)
+        assert f"-{'native' if keep else 'bandlimited'}-" in stage.version
+        assert (stage.name, stage.writes, stage.runs_in) == ("clap", "features/clap", "driver")
 
 
 def test_image_descriptors_need_no_weights(tmp_path: Path) -> None:

@@ -180,8 +180,16 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ("bertt: {}", "unknown featurizer 'bertt'; did you mean 'bert'? known: audio_descriptors, bert, "),
         ("Mine: {family: text, model: ./mine}", "featurizer 'Mine': a name is lower-case letters, digits and _"),
         ("mine: {model: ./mine}", "'featurizers.mine' needs the key 'family'"),
-        ("mine: {family: sound, model: ./mine}", "'featurizers.mine.family': Input should be 'text' or 'image'"),
-        ("resnet18: {max_tokens: 9}", "`max_tokens` is of encoders of texts; 'resnet18' reads pictures"),
+        (
+            "mine: {family: sound, model: ./mine}",
+            "'featurizers.mine.family': Input should be 'text', 'image' or 'audio'",
+        ),
+        ("resnet18: {max_tokens: 9}", "`max_tokens` is of encoders of documents; 'resnet18' reads pictures"),
+        ("bert: {piece_s: 5}", "`piece_s` is of encoders of recordings; 'bert' reads documents"),
+        (
+            "melae: {}",
+            "'melae' is trained on a catalogue's own recordings by `mediateca train`, which is not there yet",
+        ),
         ("sbert: {normalise: false}", "`normalise` of 'sbert' is true; take a name of your own for another"),
         ("bert: {pooling: pooler, layer: 3}", "the pooler is of the last layer; leave `layer` out"),
         ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
