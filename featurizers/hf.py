@@ -7,10 +7,12 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featurizers.base import FeatureSpec, NoWeights
+from featurizers.encoders import Precision, usual_precision
 from featurizers.weights import Weights, check_weights, weights_digest, weights_folder
 from storage.hashing import digest_of
 from storage.lazy import np
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Pooling = Literal["cls", "mean", "last", "pooler", "projection"]
-Dtype = Literal["float32", "float16", "bfloat16"]
 _PROJECTED = ("text_embeds", "image_embeds", "audio_embeds")
 _AHEAD = 2  # batches that are prepared while the model has one
 
@@ -43,7 +44,7 @@ class HfEncoder:
         normalise: bool = False,
         batch_size: int = 32,
         device: str = "cpu",
-        dtype: Dtype = "float32",
+        precision: Precision | None = None,
     ) -> None:
         """What a catalogue says of an encoder (`tasks.settings_encoders`).
 
@@ -57,7 +58,7 @@ class HfEncoder:
             normalise: To length 1.
             batch_size: Inputs at a time, at most.
             device: torch's (cpu, cuda, cuda:1, mps); no part of the version: it moves the last digits only.
-            dtype: Of weights and computation.
+            precision: Of the computation; None: bf16 on a GPU, else fp32. Weights stay in fp32 but for int8.
 
         Raises:
             ValueError: `model` comes from the hub without a commit.
@@ -70,7 +71,7 @@ class HfEncoder:
         self._normalise = normalise
         self._batch_size = batch_size
         self._device = device
-        self._dtype: Dtype = dtype
+        self._precision: Precision = precision or usual_precision(device)
 
     @property
     def version(self) -> str:
@@ -82,7 +83,7 @@ class HfEncoder:
             return f"{said}-no_weights"
 
     def _changes_bytes(self) -> list[Any]:
-        return [self._architecture, self._pooling, self._layer, self._normalise, self._dtype]
+        return [self._architecture, self._pooling, self._layer, self._normalise, self._precision]
 
     @property
     def spec(self) -> FeatureSpec:
@@ -108,7 +109,7 @@ class HfEncoder:
         Raises:
             NoWeights: The weights are not here.
             ValueError: The file is not the pinned one, or lacks a part that is needed.
-            RuntimeError: A GPU was asked for and there is none.
+            RuntimeError: A GPU was asked for and there is none, or the machine cannot compute in this precision.
         """
         folder = weights_folder(self._weights)
         check_weights(self._weights, folder)
@@ -128,13 +129,28 @@ class HfEncoder:
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
-                dtype=getattr(torch, self._dtype),
+                dtype=torch.float32,
                 output_loading_info=True,
             )
         finally:
             set_verbosity(before)
         self._check_whole(found)
-        return model.eval().to(self._device)
+        self._check_precision(model.config.model_type)
+        model = model.eval().to(self._device)
+        if self._precision != "int8":
+            return model
+        from featurizers.hf_int8 import in_int8
+
+        return in_int8(model)
+
+    def _check_precision(self, kind: str) -> None:
+        import torch
+
+        if self._precision == "fp16" and kind.startswith("deberta"):
+            raise ValueError(f"{self.name}: DeBERTa gives no numbers in fp16; write `precision: bf16` or fp32")
+        if self._precision == "bf16" and self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
+            # Not another precision in silence: it is part of the version.
+            raise RuntimeError(f"{self.name}: this GPU has no bf16; write `precision: fp16` or fp32")
 
     def _check_whole(self, found: dict[str, Any]) -> None:
         """Weights that the file lacks are drawn at random: every run would give other numbers."""
@@ -146,9 +162,18 @@ class HfEncoder:
         """The model's output for tensors."""
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast():
             moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in inputs.items()}
             return self.model(**moved, **({"output_hidden_states": True} if self._layer != -1 else {}))
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """Products in half precision, norms and sums in fp32."""
+        import torch
+
+        if self._precision not in ("bf16", "fp16"):
+            return nullcontext()
+        half = torch.bfloat16 if self._precision == "bf16" else torch.float16
+        return torch.autocast(self._device.partition(":")[0], half)
 
     def layer(self, output: Any) -> Any:
         """The places of the layer that is pooled, such as (B, T, D).

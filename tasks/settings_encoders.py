@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from featurizers.encoders import PLANNED, Family, known, with_defaults
+from featurizers.encoders import PLANNED, PRECISIONS, Family, Precision, by_model, known, with_defaults
 from featurizers.registry import FEATURIZERS
 from featurizers.weights import Weights
 from tasks.settings_base import Strict, nearest
@@ -33,12 +33,13 @@ class EncoderSettings(Strict):
     normalise: bool = False  # to length 1
     batch_size: int = Field(default=32, ge=1)  # inputs per forward pass, at most
     device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision: Precision | None = None  # of the computation; None: bf16 on a GPU, else fp32
     # Of texts:
     max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
     overflow: Literal["cut", "chunk"] = "cut"  # what is longer: left out, or read in pieces that are averaged
     prompt: str = ""  # stands before every text
-    batch_tokens: int = Field(default=8_192, ge=8)  # word pieces per forward pass with padding, at most
+    # Word pieces per forward pass with padding, at most; None: what suits the device.
+    batch_tokens: int | None = Field(default=None, ge=8)
     # Of recordings:
     piece_s: float | None = Field(default=None, ge=1)  # seconds read at once; None: as much as the model takes
 
@@ -73,7 +74,19 @@ class EncoderSettings(Strict):
             if self.family != family and odd:
                 said = f"`{odd[0]}` is of encoders of {_READS[family]}; '{self.name}' reads {_READS[self.family]}"
                 raise ValueError(said)
+        self._check_precision()
         return self
+
+    def _check_precision(self) -> None:
+        encoder = by_model(self.model)
+        offered = encoder.precisions if encoder else PRECISIONS
+        if self.precision is not None and self.precision not in offered:
+            raise ValueError(
+                f"`precision: {self.precision}` is not offered for {self.model}, whose vectors are not known to keep "
+                f"their neighbours in it; write one of {', '.join(offered)}"
+            )
+        if self.precision == "int8" and self.device != "cpu":
+            raise ValueError(f"`precision: int8` is of CPUs, and the device is '{self.device}'; write bf16")
 
     @property
     def arguments(self) -> dict[str, Any]:

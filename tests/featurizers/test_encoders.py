@@ -26,7 +26,7 @@ def test_every_encoder_of_the_seeds_is_known_and_pinned() -> None:
         assert re.fullmatch("[0-9a-f]{40}", encoder.revision)
         assert re.fullmatch("([0-9a-f]{64})?", encoder.sha256 + encoder.pickle_sha256)
         assert Weights(encoder.model).commit == encoder.revision
-        assert "float32" not in featurizer(encoder.name).version  # settings are a digest in it
+        assert "fp32" not in featurizer(encoder.name).version  # settings are a digest in it
         spec = spec_of(encoder.name)
         assert spec is not None
         assert spec.shape == (encoder.dimension,)
@@ -35,11 +35,11 @@ def test_every_encoder_of_the_seeds_is_known_and_pinned() -> None:
 def test_versions_differ_by_revision_and_by_what_changes_bytes() -> None:
     said: list[dict[str, object]] = [
         {}, {"pooling": "cls"}, {"layer": 3}, {"prompt": "query: "}, {"max_tokens": 64}, {"overflow": "chunk"},
-        {"dtype": "bfloat16"}, {"revision": "f" * 40},
+        {"precision": "bf16"}, {"revision": "f" * 40},
     ]  # fmt: skip
     versions = [featurizer("bert", **settings).version for settings in said]
     assert len(set(versions)) == len(versions)
-    same = featurizer("bert", batch_size=1, batch_tokens=512, device="cuda").version
+    same = featurizer("bert", batch_size=1, batch_tokens=512, device="cuda", precision="fp32").version
     assert same == versions[0]
 
 

@@ -8,6 +8,7 @@ import pytest
 from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
 from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import ValidationSettings
 
 GOOD = """\
@@ -192,6 +193,16 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ),
         ("sbert: {normalise: false}", "`normalise` of 'sbert' is true; take a name of your own for another"),
         ("bert: {pooling: pooler, layer: 3}", "the pooler is of the last layer; leave `layer` out"),
+        (
+            "bert: {precision: int8}",
+            "`precision: int8` is not offered for google-bert/bert-base-uncased, whose vectors",
+        ),
+        (
+            "mdeberta: {precision: fp16}",
+            "is not offered for microsoft/mdeberta-v3-base, whose vectors are not known to",
+        ),
+        ("clip: {precision: int4}", "'featurizers.clip.precision': Input should be 'fp32', 'bf16', 'fp16' or 'int8'"),
+        ("fast: {family: text, model: ./mine, precision: int8}", "write one of fp32, bf16, fp16"),
         ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
     ],
 )
@@ -199,6 +210,13 @@ def test_what_an_encoder_cannot_be_is_told_before_anything_runs(refused, written
     found = refused(GOOD + f"  {written}\n")
     assert "line 17: " in found
     assert said in found
+
+
+def test_int8_is_of_cpus(tmp_path: Path) -> None:
+    of = {"model": "sentence-transformers/all-MiniLM-L6-v2", "family": "text", "precision": "int8"}
+    assert EncoderSettings.model_validate({"name": "quick", **of}).arguments["precision"] == "int8"
+    with pytest.raises(ValueError, match="`precision: int8` is of CPUs, and the device is 'cuda'; write bf16"):
+        EncoderSettings.model_validate({"name": "quick", "device": "cuda", **of})
 
 
 def test_encoders_have_their_known_weights_by_default(tmp_path: Path) -> None:

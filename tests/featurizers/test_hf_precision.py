@@ -1,0 +1,152 @@
+"""Precisions of encoders: near fp32, the same alone and in a batch, in the version, refused where they fail."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from featurizers.encoders import usual_precision
+from featurizers.hf_int8 import Int8Linear, has_vnni
+from featurizers.hf_text import HfText
+from featurizers.registry import featurizer
+from tests.featurizers.tiny import tiny_bert, tiny_deberta, tiny_resnet
+
+TEXTS = ["a film about a shark", "sharks attack a beach town", "tax", "report of the bank " * 12, "a bank report", " "]
+needs_vnni = pytest.mark.skipif(not has_vnni(), reason="the processor has no VNNI instructions")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of most tests; not to be changed."""
+    return tiny_bert(tmp_path_factory.mktemp("bert"), hidden_size=64, num_attention_heads=4)
+
+
+def bert(folder: Path, **settings: Any) -> HfText:
+    return featurizer("bert", model=str(folder), **({"max_tokens": 64, "normalise": True} | settings))
+
+
+@needs_vnni
+def test_int8_is_near_fp32_and_bit_for_bit_the_same_alone_and_in_a_batch(folder: Path) -> None:
+    encode = bert(folder, precision="int8")
+    found, exact = encode(TEXTS), bert(folder)(TEXTS)
+    assert found.errors == exact.errors == (None, None, None, None, None, "empty")
+    cosines = (found.values * exact.values).sum(1)[:5]
+    assert 0.99 <= cosines.min() < cosines.max() < 1 - 1e-6  # near, and int8 indeed
+    for i, text in enumerate(TEXTS[:5]):
+        np.testing.assert_array_equal(encode([text]).values[0], found.values[i])
+
+
+@needs_vnni
+def test_a_token_with_a_huge_number_costs_no_other_token_its_digits() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(32, 16, bias=False)
+    x = torch.randn(2, 3, 32)
+    x[0, 0, 0] = 1e4
+    x[1, 2] = 0
+    with torch.inference_mode():
+        found, exact = Int8Linear(linear)(x), linear(x)
+    assert found.shape == (2, 3, 16)
+    assert (found - exact)[0, 1:].abs().max() < 0.03
+    assert not found[1, 2].any()
+
+
+def test_int8_is_refused_where_the_processor_cannot(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("featurizers.hf_int8.has_vnni", lambda: False)
+    with pytest.raises(RuntimeError, match="needs a processor with VNNI instructions"):
+        bert(folder, precision="int8")(["a film"])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precisions_are_near_fp32_alone_and_in_a_batch(folder: Path, precision: str) -> None:
+    encode = bert(folder, precision=precision)
+    found, exact = encode(TEXTS).values[:5], bert(folder)(TEXTS).values[:5]
+    assert found.dtype == np.float32
+    assert 1e-8 < 1 - (found * exact).sum(1).min() < 1e-2
+    alone = np.vstack([encode([text]).values for text in TEXTS[:5]])
+    assert 1 - (alone * found).sum(1).min() <= 1e-3
+
+
+def test_pictures_have_precisions_too(tmp_path: Path) -> None:
+    from tests.featurizers.pictures import corners, saved
+
+    folder = tiny_resnet(tmp_path / "resnet")
+    data = [saved(corners(40, 40), "png")]
+    exact = featurizer("resnet18", model=str(folder))(data).values
+    rough = featurizer("resnet18", model=str(folder), precision="bf16")(data).values
+    assert (rough != exact).any()
+    np.testing.assert_allclose(rough, exact, atol=0.05)
+
+
+def test_a_precision_is_its_own_version_and_a_gpu_has_bf16_by_default(folder: Path) -> None:
+    versions = {bert(folder, precision=name).version for name in ("fp32", "bf16", "fp16", "int8")}
+    assert len(versions) == 4
+    assert bert(folder).version == bert(folder, precision="fp32", device="cuda").version
+    assert bert(folder, device="cuda:1").version == bert(folder, precision="bf16").version
+    assert [usual_precision(device) for device in ("cpu", "mps", "cuda")] == ["fp32", "fp32", "bf16"]
+
+
+def test_deberta_is_never_run_in_fp16(tmp_path: Path) -> None:
+    folder = tiny_deberta(tmp_path / "deberta")
+    with pytest.raises(ValueError, match="DeBERTa gives no numbers in fp16; write `precision: bf16` or fp32"):
+        featurizer("mdeberta", model=str(folder), max_tokens=64, precision="fp16")(["a film"])
+
+
+def test_a_gpu_without_bf16_is_told_what_to_write(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
+    with pytest.raises(RuntimeError, match="this GPU has no bf16; write `precision: fp16` or fp32"):
+        bert(folder, device="cuda")(["a film"])
+
+
+def test_what_goes_to_a_gpu_is_pinned_and_copied_without_waiting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    pinned: list[torch.Tensor] = []
+    copies: list[tuple[Any, Any]] = []
+    move = torch.Tensor.to
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor)
+        return tensor
+
+    def to(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if args == ("cuda",):
+            copies.append((args, kwargs))
+            return tensor
+        return move(tensor, *args, **kwargs)
+
+    encode, here = bert(folder, device="cuda", precision="fp32"), bert(folder)
+    encode.__dict__["model"] = here.model  # as if it lay there
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    found = encode(TEXTS).values
+    assert len(pinned) == len(copies) > 0
+    assert all(kwargs == {"non_blocking": True} for _, kwargs in copies)
+    np.testing.assert_allclose(found, here(TEXTS).values, atol=1e-6)
+
+
+def test_the_model_is_loaded_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    import pyarrow as pa
+    import transformers
+
+    from storage.store import Store
+    from tasks.features import encode_texts
+
+    loads: list[object] = []
+    load = transformers.AutoModel.from_pretrained
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        loads.append(args)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", counted)
+    settings = json.dumps({"family": "text", "model": str(tiny_bert(tmp_path / "bert")), "max_tokens": 64})
+    for chunk in (["a film"], ["tax"], ["a shark", "the bank"]):
+        rows = pa.table({"item_id": [f"i{n}" for n in range(len(chunk))], "value": chunk})
+        assert encode_texts(rows, Store(str(tmp_path)), name="mine", settings=settings).num_rows == len(chunk)
+    assert len(loads) == 1
