@@ -116,7 +116,8 @@ def kill_test(folder: Path, catalogue: Path, *, kills: int, seed: int = 0) -> di
     began = time.perf_counter()
     finish(start(catalogue, calm))
     seconds = time.perf_counter() - began
-    want = snapshot(Store(str(calm / catalogue.stem)))
+    # A killed build computes anew what was on its way; how often is no part of what it ends in.
+    want = snapshot(Store(str(calm / catalogue.stem)), without=("attempt",))
     hits: list[int] = []
     found: list[str] = []
     rounds = 0
@@ -130,7 +131,7 @@ def kill_test(folder: Path, catalogue: Path, *, kills: int, seed: int = 0) -> di
         ):
             hits.append(commits(store))
         finish(start(catalogue, home))
-        found += differences(want, snapshot(Store(str(store)))) + media_faults(Store(str(store)))
+        found += differences(want, snapshot(Store(str(store)), without=("attempt",))) + media_faults(Store(str(store)))
     return {
         "kills": kills,
         "rounds": rounds,

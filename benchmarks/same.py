@@ -42,9 +42,9 @@ def _cell(table: Table, column: str) -> str:
     if (table.name, column) == ("raw", "request_key"):
         return "if(entity = 'plays', regexp_replace(request_key, '/\\d+/', '/'), request_key) as request_key"
     if (table.name, column) == ("raw", "url"):
-        return "if(entity = 'plays', regexp_replace(url, '\\b(to|from)=\\d+', ''), url) as url"
-    if (table.name, column) == ("inputs", "stat"):
-        return "if(entity = 'plays', null, stat) as stat"
+        return "regexp_replace(url, '\\b(to|from)=\\d+', '') as url"  # also of the tracks that a history tells
+    if table.name == "inputs" and column in ("stat", "value_hash"):
+        return f"if(entity = 'plays', null, {column}) as {column}"
     return column
 
 

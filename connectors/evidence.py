@@ -28,8 +28,9 @@ from connectors.titles import (
 from connectors.versions import EDITION, NOTE, marks, words
 
 # Raise it with every change of what the features say; the coefficients name the one they were fitted to. 3 reads the
-# names of channels (`_channel_kinds`), which no channel of the worlds and tables that 2 was fitted to has.
-EVIDENCE = 3
+# names of channels (`_channel_kinds`), 4 titles of signs alone and those that name only whose song it is
+# (`_mention`): no row of the worlds and tables that 2 was fitted to has either.
+EVIDENCE = 4
 # Characters of a candidate's title that are read: YouTube takes 100, and 90,000 of them kept a core busy for 19 s.
 LONGEST_TITLE = 1_000
 # Version kinds as the model sees them: karaoke is a cover; the others stand for themselves.
@@ -164,8 +165,11 @@ def _rest(title: str) -> _Rest:
 def _title(item: Sought, rest: _Rest) -> dict[str, float]:
     """How well the name is found; its words are taken out of the rest."""
     best, way = (0.0, 0, 0), 0
+    free = list(rest.free)
+    if mention := _mention(item, rest):
+        free[mention.start : mention.stop] = [False] * len(mention)
     for place, name in enumerate(item.name.ways):
-        found = window(rest.tokens, name, rest.free)
+        found = window(rest.tokens, name, free)
         # A part of the name is less than the whole: "Satisfaction" for "(I Can't Get No) Satisfaction".
         if found[0] - 0.02 * bool(place) > best[0] - 0.02 * bool(way):
             best, way = found, place
@@ -174,8 +178,9 @@ def _title(item: Sought, rest: _Rest) -> dict[str, float]:
     rest.name_start = start
     rest.take(start, end)
     for name in item.name.ways:  # said twice, or in two ways
-        while (again := window(rest.tokens, name, rest.free))[0] > 0.95:
+        while (again := window(rest.tokens, name, free))[0] > 0.95:
             rest.take(again[1], again[2])
+            free[again[1] : again[2]] = [False] * (again[2] - again[1])
     others = [k for k in range(len(rest.tokens)) if rest.free[k] and rest.piece[k] == at]
     wanted = sum((w for w in item.name.ways), ())
     numbers = {w for w in item.name.ways[0] if w.isdigit()} ^ {
@@ -187,6 +192,25 @@ def _title(item: Sought, rest: _Rest) -> dict[str, float]:
         "title_part": float(way > 0),
         "number_clash": float(any(number in rest.tokens or number in wanted for number in numbers)),
     }
+
+
+def _mention(item: Sought, rest: _Rest) -> range | None:
+    """Where a song that is called as its artist is only the artist: "Nimbo - Tide" is not Nimbo's "Nimbo"."""
+    name = item.name.ways[0]
+    if not any(joined(name) == joined(way) for ways in item.artists for way in ways):
+        return None
+    stretches = [(place, [k for k, at in enumerate(rest.piece) if at == place]) for place in dict.fromkeys(rest.piece)]
+    said = {place: [rest.tokens[k] for k in run] for place, run in stretches if not rest.bracketed[run[0]]}
+    called = [place for place, tokens in said.items() if joined(tokens) == joined(name)]
+    if len(called) != 1 or not any(_names_more(tokens) for place, tokens in said.items() if place != called[0]):
+        return None
+    return range(rest.piece.index(called[0]), rest.piece.index(called[0]) + len(said[called[0]]))
+
+
+def _names_more(tokens: Sequence[str]) -> bool:
+    """Whether a stretch holds a word that is neither a note nor a version nor a year."""
+    told = {k for start, end, _ in marks(tokens) for k in range(start, end)}
+    return any(k not in told and not is_year(word) and not is_small(word) for k, word in enumerate(tokens))
 
 
 def _artists(item: Sought, candidate: Candidate, rest: _Rest) -> dict[str, float]:
@@ -337,7 +361,7 @@ def _leftover(item: Sought, rest: _Rest) -> dict[str, float]:
     letters = {"title_extra": 0.0, "side_extra": 0.0, "bracket_extra": 0.0}
     latin = is_latin(item.wanted.title)
     for k, word in enumerate(rest.tokens):
-        if rest.free[k] and not is_year(word) and word not in _SILENT:
+        if rest.free[k] and word.isalnum() and not is_year(word) and word not in _SILENT:
             beside = rest.piece[k] == rest.name_piece
             where = "title_extra" if beside else "bracket_extra" if rest.bracketed[k] else "side_extra"
             # The name once more in another script is a translation or a reading of it: "봄날 (Spring Day)".

@@ -19,6 +19,10 @@ from connectors.candidates import Candidate
 from connectors.evidence import add_consensus, evidence, is_recording, sought
 
 State = Literal["accept", "review", "reject"]
+# Of an item without an artist: many songs share a name, and some of these a length. Nothing that the coefficients were
+# fitted to lacks one.
+_NAME_ALONE = 0.6
+_NAMED_BESIDE = {"isrc_same", "album_same"}
 COEFFICIENTS = Path(__file__).with_name("scoring.json")
 
 
@@ -106,7 +110,10 @@ def score(wanted: Wanted, candidates: Sequence[Candidate], source: str | None = 
     found: list[Scored] = []
     for candidate, features in zip(candidates, told, strict=True):
         named = features.get("title", 0.0) > 0.0 and is_recording(candidate)
-        found.append(Scored(candidate.id, round(model.probability(features), 6) if named else 0.0, features))
+        probability = model.probability(features) if named else 0.0
+        if not item.artists and candidate.kind != "movie" and not _NAMED_BESIDE & features.keys():
+            probability = min(probability, _NAME_ALONE)
+        found.append(Scored(candidate.id, round(probability, 6), features))
     # sorted() is stable: the source's own order decides between equals.
     return sorted(found, key=lambda one: -round(one.probability, 3))
 

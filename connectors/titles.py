@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
+from unicodedata import category
 
 from rapidfuzz import fuzz
 
@@ -84,6 +85,8 @@ def _stretches(text: str, *, bracketed: bool) -> list[Piece]:
         tokens, guests = words(named), words(stretch[guest.end() :]) if guest else ()
         # "feat. Bo Official Video": the guests end where a note or a version begins.
         end = next((start for start, _, _ in marks(guests) if start), len(guests))
+        if not tokens and not guests and any(category(sign)[0] == "S" for sign in named):  # "Nimbo - 🌙", "Nimbo - ÷"
+            tokens = (named.strip().replace("\ufe0f", "").casefold(),)
         if tokens or guests:
             found.append(Piece(tokens, bracketed, guests[:end], _latin(named, tokens)))
         if end < len(guests):

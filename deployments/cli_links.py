@@ -46,18 +46,7 @@ def score_command(
 
     Example: `mediateca links score searches.jsonl --source youtube > scored.jsonl`
     """
-    from connectors.scoring import Thresholds, thresholds_of
-
-    chosen = thresholds_of(source)
-    chosen = Thresholds(
-        accept=chosen.accept if accept is None else accept, review=chosen.review if review is None else review
-    )
-    if chosen.review > chosen.accept:
-        raise ValueError(
-            f"links score: --review ({chosen.review:g}) is above --accept ({chosen.accept:g}), so that nothing could be"
-            " reviewed; give both, the lower one to --review"
-        )
-    bad = False
+    chosen, bad = _chosen(source, accept, review), False
     with _opened(file) as lines:
         for answer in answers(lines, source, chosen):
             if "error" in answer:
@@ -67,6 +56,25 @@ def score_command(
             print(json.dumps(answer), flush=True)
     if bad:
         raise typer.Exit(SOME_LINES_BAD)
+
+
+def _chosen(source: str | None, accept: float | None, review: float | None) -> "Thresholds":
+    """The source's thresholds, or those given in their place; says so where the source has no model of its own."""
+    from connectors.scoring import Thresholds, coefficients, thresholds_of
+
+    if source is not None and source not in (known := coefficients()["models"]):
+        named = ", ".join(sorted(known.keys() - {"any"}))
+        typer.secho(f"links score: no model of '{source}' (there are {named}): that of all is used", err=True)
+    default = thresholds_of(source)
+    chosen = Thresholds(
+        accept=default.accept if accept is None else accept, review=default.review if review is None else review
+    )
+    if chosen.review > chosen.accept:
+        raise ValueError(
+            f"links score: --review ({chosen.review:g}) is above --accept ({chosen.accept:g}), so that nothing could be"
+            " reviewed; give both, the lower one to --review"
+        )
+    return chosen
 
 
 def _opened(file: str) -> Any:

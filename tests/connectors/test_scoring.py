@@ -244,3 +244,36 @@ def test_the_coefficients_say_where_they_come_from() -> None:
         model = model_of(source)
         assert model.weights["live"] < 0 < model.weights["title"]
         assert model.slope > 0
+
+
+SELF_TITLED = Wanted(title="Velvet Harbour", creators=("Velvet Harbour",), duration_ms=213_400)
+
+
+@pytest.mark.parametrize(
+    ("title", "state"),
+    [
+        ("Velvet Harbour - Paper Lanterns", "reject"),
+        ("Velvet Harbour | Paper Lanterns (Official Video)", "reject"),
+        ("Paper Lanterns - Velvet Harbour", "reject"),
+        ("Velvet Harbour - Velvet Harbour", "accept"),
+        ("Velvet Harbour (Official Video)", "accept"),
+        ("Velvet Harbour - Official Video 2014", "accept"),
+    ],
+)
+def test_a_song_called_as_its_artist_is_named_by_more_than_the_artist(title: str, state: str) -> None:
+    assert state_of(video(title, channel="Velvet Harbour"), SELF_TITLED) == state
+
+
+@pytest.mark.parametrize("name", ["\U0001f319", "\u00f7", "\u2764\ufe0f"])
+def test_a_name_of_signs_is_compared_as_it_stands(name: str) -> None:
+    item = Wanted(title=name, creators=("Velvet Harbour",), duration_ms=213_400)
+    assert state_of(video(f"Velvet Harbour - {name}", channel="Velvet Harbour"), item) == "accept"
+    assert state_of(video("Velvet Harbour - \U0001f480", channel="Velvet Harbour"), item) == "reject"
+    # Beside a name they are ornament.
+    assert state_of(video(f"Velvet Harbour - Paper Lanterns | {name} (Lyrics)")) == "accept"
+
+
+def test_a_name_alone_is_never_accepted() -> None:
+    item = replace(ITEM, creators=(), album=None)
+    assert state_of(song("Paper Lanterns", "Velvet Harbour"), item) != "accept"
+    assert state_of(video("Paper Lanterns"), item) != "accept"

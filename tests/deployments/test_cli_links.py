@@ -171,3 +171,13 @@ def at_a_terminal(*args: str, keys: bytes) -> bytes:
         process.wait(20)
     os.close(ours)
     return screen
+
+
+def test_a_source_without_a_model_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "searches.jsonl"
+    file.write_text(line(ITEM, RIGHT))
+    known, unknown = (links("score", str(file), "--source", source) for source in ("youtube", "deezer"))
+    assert known.stderr == b""
+    assert b"no model of 'deezer' (there are " in unknown.stderr
+    assert b"youtube" in unknown.stderr
+    assert json.loads(unknown.stdout)["best"] == "r"
