@@ -293,6 +293,7 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
 
     Example: `mediateca plan films`
     """
+    from deployments.cli_plan import version_change
     from tasks.plan import make_plan
 
     chosen, store = _readable(catalogue, quiet=as_json)
@@ -303,6 +304,9 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     names = ("stage", "up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate")
     shown = [{n.replace("_", " "): row[n] for n in names} | {"after": _some(row["follows"])} for row in rows]
     _print_table(f"{chosen.catalogue}: {store.url}", shown)
+    for row in rows:
+        if change := row["version_change"]:
+            typer.echo(version_change(row["stage"], change))
 
 
 @app.command()

@@ -7,6 +7,7 @@
     - `StoreTooNew`: written by a newer mediateca.
     - `StoreLocked`: another build holds the store.
     - `NoSuchRelease`: the release asked for does not exist, or was retired.
+    - `MixedVersions`: vectors of several versions stand where one is read.
 """
 
 import shutil
@@ -53,6 +54,10 @@ class StoreLocked(StoreError):
 
 class NoSuchRelease(StoreError):
     """The release does not exist, or was retired."""
+
+
+class MixedVersions(StoreError):
+    """Vectors of several versions, which no distance compares."""
 
 
 def is_full(exc: Exception) -> bool:

@@ -33,3 +33,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # the same key was given before, within 16 MB of this file
     NOT_MEDIA = "not_media"  # a file in a media folder that is neither audio nor a picture
     UNREADABLE = "unreadable"  # a file or folder that cannot be opened: no permission, a broken link, a loop
+
+
+TRANSIENT = frozenset({Reason.QUOTA, Reason.UNREACHABLE, Reason.BLOCKED_PAGE, Reason.NO_ACCESS})
+"""What is said of the source at that hour and nothing of the item: a value that is there stays in its place."""

@@ -3,7 +3,8 @@
 Three kinds of table:
 
 - `KEYED`: a row per attempted key, a value or a `reason`. Rows are only appended; the newest row per key counts and a
-  row with reason `removed` hides its key.
+  row with reason `removed` hides its key. A reason that will pass hides no value of the same input. Of a feature the
+  rows of one version count, the served one: another is built beside it.
 - `LOADED`: rows read from input files. A row counts while its `load_id` is the current one of its part in `inputs`, so
   that a part becomes visible, or is replaced, by one commit to `inputs`. `load_id` is null for rows of live sources.
 - `LOG`: what ran and what was published; keyed, without attempt columns.
@@ -94,6 +95,11 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     about: str
+
+    @property
+    def has_generations(self) -> bool:
+        """Whether rows of several versions stand side by side, of which readers see the served one."""
+        return self.name.startswith("features/")
 
     @property
     def names(self) -> tuple[str, ...]:

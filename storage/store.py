@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -16,14 +16,15 @@ from storage import clock
 from storage.errors import StoreError, StoreTooNew, told
 from storage.lazy import pa
 from storage.objects import Objects, is_local
-from storage.reasons import Reason
 from storage.schemas import SCHEMA_VERSION, TABLES, Table, table_of
+from storage.views import columns, kept, live, view
 
 MAX_FILES = 32  # a key scan of 100 k rows costs 0.05-0.2 s in 200 commits, 0.2-1.4 s in 2,000 (measured 2026-11)
 MAX_DEAD_SHARE = 0.25  # superseded rows are hidden at once and dropped when they are this share of a table
 _NO_CHANGE = {"OPTIMIZE", "VACUUM START", "VACUUM END"}
 _MARK = "mediateca"  # commit metadata; "rewrite" says that no row changed
 _DESCRIPTION = "store.json"
+_SERVED = "mediateca.generation"  # table property: the version of a feature's rows that count, as of each table version
 _BENEATH = {"raw": ("inputs",), "quarantine": ("inputs",), "interactions": ("inputs", "links")}
 """Views that others are built on."""
 
@@ -170,10 +171,15 @@ class Store:
         newest = self.database(only=(name,)).sql(f"select max(computed_at) from {rows}").fetchall()[0][0]
         return max(clock.now(), newest + timedelta(microseconds=1)) if newest else clock.now()
 
-    def rewrite(self, name: str) -> None:
-        """Write the live rows anew in one commit: compaction and the dropping of dead rows; for the driver."""
+    def rewrite(self, name: str, *, generations: Collection[str] | None = None) -> None:
+        """Write the live rows anew in one commit: compaction and the dropping of dead rows; for the driver.
+
+        Args:
+            name: The table.
+            generations: Of a feature: the versions that are kept; None is all there are.
+        """
         schema = table_of(name).schema
-        sql = f"select {_columns(schema.names)} from {_live(table_of(name))}"
+        sql = f"select {columns(schema.names)} from {kept(table_of(name), generations)}"
         for last_try in (False, False, True):
             rows = self.database(only=(name,)).sql(sql).to_arrow_reader(self._rows_at_once(name))
             try:
@@ -218,7 +224,25 @@ class Store:
 
     def _dead_share(self, name: str, rows: int) -> float:
         # Rows of logs are few and hardly ever superseded: not worth a scan per stage.
-        return 0.0 if table_of(name).kind == "log" else 1 - self.count_live(name) / max(rows, 1)
+        if table_of(name).kind == "log":
+            return 0.0
+        left = self.database(only=(name,)).sql(f"select count(*) from {kept(table_of(name))}").fetchall()[0][0]
+        return 1 - left / max(rows, 1)
+
+    def serve(self, name: str, generation: str) -> None:
+        """Let this version of a feature's rows count from now on, and no other; one commit, for the driver.
+
+        The table's own property, so that each table version, and with it each release, knows its generation.
+        """
+        for last_try in (False, False, True):
+            if self.generation(name) == generation:
+                return
+            try:
+                with told(self.url):
+                    self.open(name).alter.set_table_properties({_SERVED: generation}, raise_if_not_exists=False)
+            except CommitFailedError:
+                if last_try:
+                    raise
 
     def vacuum(self, name: str, keep_versions: list[int], *, retention_hours: int = 24) -> int:
         """Delete files that neither the newest nor the kept versions need; the number of files deleted."""
@@ -239,12 +263,21 @@ class Store:
         actions = self.open(name, version).get_add_actions(flatten=True)
         return actions.num_rows, sum(actions["num_records"].to_pylist())
 
+    def size_bytes(self, name: str) -> int:
+        """What its newest version takes on disk, from the commit log alone."""
+        return sum(self.open(name).get_add_actions(flatten=True)["size_bytes"].to_pylist())
+
     def count_live(self, name: str) -> int:
-        """Rows that count: newest per key, nothing removed."""
-        return int(self.database(only=(name,)).sql(f"select count(*) from {_live(table_of(name))}").fetchall()[0][0])
+        """Rows that count: newest per key, nothing removed, of the served generation."""
+        counting = live(table_of(name), self.generation(name))
+        return int(self.database(only=(name,)).sql(f"select count(*) from {counting}").fetchall()[0][0])
+
+    def generation(self, name: str) -> str | None:
+        """The version of a feature's rows that count; None where the newest row per key does, of whatever version."""
+        return _generation(table_of(name), self.open(name)) if table_of(name).has_generations else None
 
     def database(self, versions: Mapping[str, int] | None = None, *, only: Iterable[str] | None = None) -> Any:
-        """DuckDB over the store: a view per table, newest row per key. The only reader.
+        """DuckDB over the store: a view per table, newest row per key, of features one generation. The only reader.
 
         Args:
             versions: Table versions to read (a release's); None reads the newest of every table, and a table that is
@@ -274,7 +307,7 @@ class Store:
         for name in names:
             table = table_of(name)
             self._rows_view(con, table, opened.get(name))
-            con.sql(f"create view {table.view} as {_view(table)}")
+            con.sql(f"create view {table.view} as {view(table, _generation(table, opened.get(name)))}")
             if name == "inputs":
                 con.sql("create view inputs__current as select load_id from inputs where reason is null")
         return con
@@ -324,6 +357,10 @@ def rows_of(relation: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
 
+def _generation(table: Table, delta: DeltaTable | None) -> str | None:
+    return delta.metadata().configuration.get(_SERVED) if delta is not None and table.has_generations else None
+
+
 def _s3(url: str) -> Any:
     """The filesystem of a table on S3; a bare dataset of delta-rs aborts the interpreter at exit (delta-rs #2184)."""
     import os
@@ -341,33 +378,3 @@ def _s3(url: str) -> Any:
             endpoint_override=endpoint,
         ),
     )
-
-
-def _columns(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
-
-
-def _live(table: Table) -> str:
-    """SQL (a from item) of the rows that count, with the table's own columns only."""
-    rows, key = f"{table.view}__rows", _columns(table.key)
-    if table.kind == "loaded":
-        current = "(select load_id from inputs__current)"
-        return f"(from {rows} where load_id is null or load_id in {current})"
-    newest = f"(select {key}, max(computed_at) as computed_at from {rows} group by {key})"
-    hide = "" if table.kind == "log" else f" where reason is distinct from '{Reason.REMOVED}'"
-    return f"(from {rows} semi join {newest} newest using ({key}, computed_at){hide})"
-
-
-def _view(table: Table) -> str:
-    live = _live(table)
-    if table.name == "raw":
-        # The same record may stand in many parts; which one counts must not depend on the order of loading.
-        return (
-            f"select * from {live} qualify row_number() over "
-            f"(partition by {_columns(table.key)} order by fetched_at desc, value_hash) = 1"
-        )
-    if table.name == "interactions":
-        aliases = "(select entity_id, min(item_id) as item_id from links where state = 'accepted' group by entity_id)"
-        item = "coalesce(a.item_id, i.entity_id) as item_id"
-        return f"select {item}, i.* from {live} i left join {aliases} a using (entity_id)"
-    return f"select * from {live}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from storage.errors import StoreFull, is_full
+from storage.generations import only_version
 from storage.lazy import pa
 from storage.media import MediaFiles
 from storage.releases import Release
@@ -75,6 +76,7 @@ def export_release(
 
     Raises:
         ValueError: The folder is not empty, another export is writing it, or a number does not fit float16.
+        MixedVersions: A feature's vectors are of several versions.
         StoreFull: No space left; nothing is left behind.
     """
     with _building(folder.absolute()) as building:
@@ -102,6 +104,7 @@ class _Export:
     def table(self, table: Table) -> None:
         """One table of the release."""
         feature = table.name.removeprefix("features/") if table.name.startswith("features/") else None
+        version = only_version(self._con, table.name) if feature else None
         is_vector = feature is not None and any(c.type == "floats" for c in columns_of(table))
         width = width_of(self._con, table) if is_vector else 0
         schema = schema_of(table, width=width, values=pa.float16() if self._float16 else None)
@@ -109,7 +112,7 @@ class _Export:
         if feature:
             said["about"] = export_facts.about(self._release, feature) or table.about
         if feature and is_vector:
-            said["vector"] = export_facts.vector(self._store, self._release, feature, width)
+            said["vector"] = export_facts.vector(self._store, self._release, feature, width, version)
         schema = schema.with_metadata({"mediateca": json.dumps(self._marks(said), ensure_ascii=False)})
         if feature is None:
             rows = table_rows(self._con, table, schema)

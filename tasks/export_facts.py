@@ -101,9 +101,12 @@ def type_name(type_: pa.DataType) -> str:
     return {"halffloat": "float16", "float": "float32", "double": "float64"}.get(str(type_), str(type_))
 
 
-def vector(store: Store, release: Release, name: str, width: int) -> dict[str, Any]:
-    """What the numbers of a feature's vectors are: how many, unit, the name of each, the version that made them."""
-    version = release.stages.get(name, "")
+def vector(store: Store, release: Release, name: str, width: int, version: str | None) -> dict[str, Any]:
+    """What the numbers of a feature's vectors are: how many, unit, the name of each, the version that made them.
+
+    `version` is that of the rows; without a value the release names one all the same.
+    """
+    version = version or release.stages.get(name, "")
     if name == "tabular":
         return {"dimension": width, "version": version} | _tabular(store, version, width)
     spec = spec_of(name)

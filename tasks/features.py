@@ -66,6 +66,17 @@ def _seconds(name: str, settings: BaseModel) -> float:
     return encoder.seconds if encoder else _OF_FAMILY[settings.family]
 
 
+def _bytes(name: str, settings: BaseModel) -> float | None:
+    """What a vector takes: float32 hardly compress. None where nobody can say yet."""
+    if not isinstance(settings, EncoderSettings):
+        return None
+    try:
+        return 4.0 * _encoder(name, _said(settings)).spec.shape[0]
+    except NoWeights:
+        encoder = by_model(settings.model)
+        return 4.0 * encoder.dimension if encoder else None
+
+
 def _encoder(name: str, settings: str) -> Any:
     """The process's encoder: weights are loaded once, and anew when those on disk are others."""
     return _loaded(name, settings, featurizer(name, **json.loads(settings)).version)
@@ -99,6 +110,7 @@ def text_stage(name: str, settings: BaseModel) -> Stage:
         chunk_keys=max(50, min(1_000, round(30 / _seconds(name, settings)))),
         runs_in="driver",  # one model on all cores; a copy per process would share them and double the memory
         seconds_per_key=_seconds(name, settings),
+        bytes_per_key=_bytes(name, settings),
     )
 
 
@@ -134,6 +146,7 @@ def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int, said
         chunk_bytes=128 << 20,  # the files of a chunk are in memory together
         runs_in="driver" if isinstance(settings, EncoderSettings) else "pool",
         seconds_per_key=_seconds(name, settings),
+        bytes_per_key=_bytes(name, settings),
     )
 
 

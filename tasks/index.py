@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurizers.registry import spec_of
+from storage.generations import only_version
 from storage.hashing import digest
 from storage.indexes import put_ids, put_index
 from storage.lazy import np, pa, pc
@@ -136,11 +137,13 @@ def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
 
     Raises:
         Unfit: There is none, they are not of one length, or one is not finite.
+        MixedVersions: They are of several versions of the featurizer.
     """
     view = table_of(f"features/{feature}").view
     spec = spec_of(feature)
     mixed = spec is not None and spec.mixed
     con = store.database(only=(f"features/{feature}",))
+    only_version(con, f"features/{feature}")
     n = con.sql(f"select count(*) from {view} where reason is null").fetchall()[0][0]
     if not n:
         raise Unfit(Reason.MISSING_INPUT, f"no item has a value in features/{feature}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from expectations.docs import drop_site
 from storage import indexes, media, reports
+from storage.generations import unneeded_generations
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
@@ -27,6 +28,18 @@ def drop_old_releases(store: Store, keep: int) -> list[str]:
     for release in old:
         _let_go(store, release, f"older than the newest {keep}")
     return [r.release_id for r in old]
+
+
+def drop_generations(store: Store) -> list[str]:
+    """Drop what features hold of versions that are neither served nor named by a kept release; `table: version`."""
+    dropped: list[str] = []
+    for name in store.tables():
+        if table_of(name).has_generations:
+            gone, stay = unneeded_generations(store, name)
+            if gone:
+                store.rewrite(name, generations=stay)
+            dropped += [f"{name}: {version}" for version in gone]
+    return dropped
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:

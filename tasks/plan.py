@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.registry import LIVE
 from storage import clock
 from storage.releases import newest_release
-from storage.schemas import LOGS, TABLES
+from storage.schemas import LOGS, TABLES, table_of
 from storage.store import Store
 from tasks.acoustic import acoustic_stage, compared_sources
 from tasks.details import details_stage
@@ -29,6 +29,7 @@ from tasks.stage import Stage, count_pending, fingerprint, is_up_to_date, last_r
 from tasks.texts import texts_stage
 from tasks.validate import validate_stage
 
+Row = dict[str, Any]
 Step = Callable[[Catalogue, Store], Sequence[Stage]]
 
 
@@ -126,14 +127,15 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
     """What each stage, and the release after them, would do; reads key columns only, and nothing of what is up to date.
 
     A stage that is fed by one with work to do is not up to date either; its counts are those of now, and `follows`
-    names the stages it waits for.
+    names the stages it waits for. `version_change` says what a feature's other version costs: items, seconds as in an
+    earlier run (None: never measured), bytes.
     """
     store = _Still(store.url)
-    now, last = clock.now(), last_runs(store)
+    now, last, rates = clock.now(), last_runs(store), _rates(store)
     rows: list[dict[str, Any]] = []
     moving: dict[str, str] = {}
     for stage in {stage.name: stage for stage in all_stages(catalogue, store)}.values():
-        row = _plan_stage(store, stage, last.get(stage.name), now)
+        row = _plan_stage(store, stage, last.get(stage.name), rates.get(stage.name), now)
         row["follows"] = sorted({moving[name] for name in stage.reads if name in moving})
         row["up_to_date"] = row["up_to_date"] and not row["follows"]
         if not row["up_to_date"]:
@@ -187,23 +189,55 @@ def _features_of(catalogue: Catalogue) -> list[str]:
     return [f"features/{name}" for name in catalogue.featurizers.chosen]
 
 
-def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+class Rate(NamedTuple):
+    """Seconds per key in an earlier run, and the version that ran."""
+
+    seconds: float
+    version: str
+
+
+def _plan_stage(store: Store, stage: Stage, last: dict[str, Any] | None, rate: Rate | None, now: datetime) -> Row:
     if stage.prepare is None and is_up_to_date(stage, fingerprint(store, stage), last, now):
         return _row(stage.name, up_to_date=True)
     counts = count_pending(scan(store, stage, now), stage)
     counts.pop("inputs")
     guess = counts.pop("seconds")
-    rate = _rate(last)
     todo = counts["new"] + counts["changed"] + counts["retry"]
-    return _row(stage.name, **counts, seconds_estimate=round(guess if rate is None else todo * rate, 1))
+    seconds = round(guess if rate is None else todo * rate.seconds, 1)
+    change = _version_change(store, stage, (last or {}).get("version"), todo, rate)
+    return _row(stage.name, **counts, seconds_estimate=seconds, version_change=change)
 
 
-def _rate(last: dict[str, Any] | None) -> float | None:
-    """Seconds per key as in the last run; None if that did too little to tell."""
-    keys = last["done"] + last["failed"] if last else 0
-    return last["seconds"] / keys if last and keys >= 100 else None
+def _version_change(store: Store, stage: Stage, ran: str | None, items: int, rate: Rate | None) -> Row | None:
+    """What another version of a feature costs, whose generation is built beside the one that is served."""
+    if stage.writes not in store.tables() or not table_of(stage.writes).has_generations:
+        return None
+    former = store.generation(stage.writes) or ran
+    if former is None or former == stage.version:
+        return None
+    _, rows = store.size(stage.writes)
+    each = stage.bytes_per_key or (store.size_bytes(stage.writes) / rows if rows else None)
+    return {
+        "from": former,
+        "to": stage.version,
+        "items": items,
+        "seconds": None if rate is None else round(items * rate.seconds, 1),  # null: never measured
+        "measured_with": None if rate is None else rate.version,
+        "bytes": None if each is None else round(items * each),
+    }
+
+
+def _rates(store: Store) -> dict[str, Rate]:
+    """By stage, of the newest run that did enough to tell."""
+    if "runs" not in store.tables():
+        return {}
+    rows = store.database(only=("runs",)).sql(
+        "select stage, seconds / (done + failed), version from runs where done + failed >= 100 "
+        "qualify row_number() over (partition by stage order by computed_at desc) = 1"
+    )
+    return {stage: Rate(seconds, version) for stage, seconds, version in rows.fetchall()}
 
 
 def _row(stage: str, **found: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {"stage": stage, "up_to_date": False, "new": 0, "changed": 0, "retry": 0, "removed": 0}
-    return empty | {"seconds_estimate": 0.0, "requests_estimate": 0, "follows": []} | found
+    return empty | {"seconds_estimate": 0.0, "requests_estimate": 0, "follows": [], "version_change": None} | found

@@ -8,6 +8,7 @@ from typing import Any
 from expectations.docs import BLOCKED, write_site
 from expectations.gate import Found, findings, refusal, summary
 from featurizers.registry import featurizer
+from storage.generations import served_versions
 from storage.releases import Release, current_release, next_number, publish
 from storage.store import Store
 from tasks.plan import all_stages, is_released, tables_to_release
@@ -40,6 +41,7 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
 
     Raises:
         ReleaseBlocked: There is no item, or a check failed that must pass.
+        MixedVersions: A feature's vectors are of several versions.
     """
     if is_released(catalogue, store) and (current := current_release(store)):
         return current
@@ -48,6 +50,7 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
     _refuse_nothing(counts)
     found = findings(store, tables)
     _refuse_failed(store, found)
+    served = served_versions(store, tables)
     # Before the commit: a release is never there without its pages; those of a killed one are written over.
     write_site(store, f"v{next_number(store)}", found)
     return publish(
@@ -55,12 +58,13 @@ def publish_release(catalogue: Catalogue, store: Store, *, partial: bool) -> Rel
         {name: store.version(name) for name in tables},
         partial=partial,
         counts=counts,
-        stages={stage.name: stage.version for stage in all_stages(catalogue, store)},
+        # Of features the version that is served: another one may be on its way.
+        stages={stage.name: stage.version for stage in all_stages(catalogue, store)} | served,
         code_version=code_version(),
         catalogue=catalogue.model_dump(mode="json"),
         catalogue_hash=catalogue.digest,
         libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
-        weights=_weights(catalogue),
+        weights=_weights(catalogue) | {name: served[name] for name in catalogue.featurizers.encoders if name in served},
     )
 
 

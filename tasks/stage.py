@@ -20,8 +20,9 @@ from storage.errors import StoreError
 from storage.hashing import hash_rows
 from storage.lazy import pa
 from storage.reasons import Reason
-from storage.schemas import ATTEMPT_COLUMNS, table_of
+from storage.schemas import ATTEMPT_COLUMNS, Table, table_of
 from storage.store import Store, rows_of
+from storage.views import newest
 
 RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
 """When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
@@ -63,6 +64,7 @@ class Stage:
     refit: Callable[[Store], Stage] | None = None  # as `prepare`, with a frozen fit made anew
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
     seconds_per_mb: float = 0.0  # what the inputs' `size_bytes` add to it
+    bytes_per_key: float | None = None  # what a value takes in the table; None: as much as those that are there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,11 +230,7 @@ def scan(store: Store, stage: Stage, now: datetime, *, again: bool = False) -> A
         con.register("wanted", stage.inputs(store))
     table = table_of(stage.writes)
     key = ", ".join(table.key)
-    con.sql(
-        f"create temp table had as select {key}, input_hash as had_hash, version as had_version, attempt, retry_at, "
-        "computed_at as had_at "
-        f"from {table.view} where {stage.scope}"
-    )
+    con.execute(f"create temp table had as {_had(table, stage)}", {"version": stage.version})
     # Tombstones included: a row must be newer than what hides its key.
     rows = f"{table.view}__rows"
     con.sql(f"create temp table newest as select {key}, max(computed_at) as had_at from {rows} group by {key}")
@@ -247,8 +245,25 @@ def scan(store: Store, stage: Stage, now: datetime, *, again: bool = False) -> A
         f"from wanted i left join had h using ({key}) left join newest n using ({key}) where {state} is not null",
         {"version": stage.version, "now": now, "again": again},
     )
-    con.sql(f"create temp table gone as select {key}, had_at from had anti join wanted using ({key})")
+    con.sql(f"create temp table gone as select {key}, had_at from had anti join wanted using ({key}) where own")
     return con
+
+
+def _had(table: Table, stage: Stage) -> str:
+    """SQL: what was tried last of each key, also where an older value counts.
+
+    Of a feature at this very version, where it was tried at it (`own`): what another generation has is not its own to
+    bury, and one that is still there need not be computed again.
+    """
+    key, found = ", ".join(table.key), newest(table)
+    own = "version = $version" if table.has_generations else "$version is not null"
+    if table.has_generations:
+        mine = f"(select {key} from {table.view}__rows where {own})"
+        found = f"(from {newest(table, own)} union all from {found} anti join {mine} using ({key}))"
+    return (
+        f"select {key}, input_hash as had_hash, version as had_version, attempt, retry_at, computed_at as had_at, "
+        f"{own} as own from {found} where reason is distinct from '{Reason.REMOVED}' and ({stage.scope})"
+    )
 
 
 def count_pending(con: Any, stage: Stage) -> dict[str, Any]:
@@ -303,6 +318,7 @@ def run_stage(
     if not again and is_up_to_date(stage, seen, last, now):
         return result
     result.status = "completed"
+    hold_generation(store, stage)
     while True:
         had, con = result.done, scan(store, stage, now, again=again and not result.done)
         ended = _one_pass(store, stage, con, result, submit, window, progress)
@@ -310,6 +326,8 @@ def run_stage(
             break
     if ended and stage.repeats:  # what was read takes the place of what it stands for now
         result.removed += _bury(store, stage, scan(store, stage, now))
+    if not ended and table_of(stage.writes).has_generations:
+        store.serve(stage.writes, stage.version)
     result.retry_at = earliest(result.retry_at, _earliest_retry(con, stage))
     for name in (stage.writes, *stage.beside) if result.done + result.failed + result.removed else ():
         store.tidy(name)
@@ -317,6 +335,16 @@ def run_stage(
     _record(store, stage, result, seen, build_id)
     progress.end(result)
     return result
+
+
+def hold_generation(store: Store, stage: Stage) -> None:
+    """Before a feature is computed at another version: its rows of before go on counting until that is complete."""
+    table = table_of(stage.writes)
+    if table.has_generations and store.generation(table.name) is None:
+        con = store.database(only=(table.name,))
+        versions = [v for (v,) in con.sql(f"select distinct version from {table.view}__rows").fetchall()]
+        if len(versions) == 1 and versions[0] != stage.version:
+            store.serve(table.name, versions[0])
 
 
 def _one_pass(
@@ -552,7 +580,7 @@ def _bury(store: Store, stage: Stage, con: Any) -> int:
 def _earliest_retry(con: Any, stage: Stage) -> datetime | None:
     """When the first of the failures is tried again that this build left as they were."""
     key = ", ".join(table_of(stage.writes).key)
-    sql = f"select min(retry_at) from had anti join todo using ({key}) anti join gone using ({key})"
+    sql = f"select min(retry_at) from had anti join todo using ({key}) anti join gone using ({key}) where own"
     return con.sql(sql).fetchall()[0][0]
 
 

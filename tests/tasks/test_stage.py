@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from storage.reasons import TRANSIENT, Reason
 from storage.store import Store
-from tasks.stage import StageResult, count_pending, last_runs, retry_time, run_stage, scan
+from tasks.stage import StageResult, count_pending, last_runs, per_item, retry_time, rows_table, run_stage, scan
 from tests.tasks.toy import TABLE, lengths, toy_stage, write_texts
 
 
@@ -133,6 +136,79 @@ def test_failure_is_tried_again_when_its_time_has_come(store: Store) -> None:
     second = run(store)
     assert (second.failed, second.skipped) == (1, 1)
     assert rows(store)["a"] == (None, "unreachable", 2)
+
+
+def refusing(rows: pa.Table, store: Store, *, reason: str, days: int = 1) -> pa.Table:
+    """A source that has no answer at this hour, or none at all."""
+    again = datetime.now(UTC) + timedelta(days=days)
+    said = {"reason": reason, "retry_at": again}
+    return rows_table("texts", per_item(rows, ("item_id", "kind"), lambda _: said))
+
+
+def answering(rows: pa.Table, store: Store) -> pa.Table:
+    """A source that answers."""
+    return rows_table("texts", per_item(rows, ("item_id", "kind"), lambda _: {"value": "words"}))
+
+
+def asked(store: Store, **changes: Any) -> StageResult:
+    """A stage that asks a source about each overview, into another kind of `texts`."""
+    of = "from texts where kind = 'overview' and reason is null"
+    inputs = f"select item_id, 'asked' as kind, value_hash as input_hash {of}"
+    changes = {"writes": "texts", "scope": "kind = 'asked'", "inputs": inputs, "compute": answering} | changes
+    changes |= {"load": "select * exclude (input_hash) from wanted"}
+    return run(store, **changes)
+
+
+def told(store: Store) -> dict[str, tuple[str | None, str | None, str]]:
+    """item_id to value, reason, version."""
+    found = store.database().sql("select item_id, value, reason, version from texts where kind = 'asked'").fetchall()
+    return {item: (value, reason, version) for item, value, reason, version in found}
+
+
+@pytest.mark.parametrize("reason", sorted(TRANSIENT))
+def test_a_reason_that_will_pass_leaves_the_value_of_the_former_version_in_its_place(
+    store: Store, reason: Reason
+) -> None:
+    write_texts(store, {"a": "x"})
+    asked(store)
+    write_texts(store, {"b": "x"})
+    short = asked(store, version="2", compute=partial(refusing, reason=reason, days=1))
+    assert dict(short.reasons) == {reason: 2}
+    assert told(store) == {"a": ("words", None, "1"), "b": (None, reason, "2")}
+    store.rewrite("texts")  # keeps both: what counts, and when it is tried again
+    assert told(store)["a"] == ("words", None, "1")
+    assert asked(store, version="2").done == 0  # not before its time
+    assert asked(store, version="3").done == 2
+    assert told(store) == {"a": ("words", None, "3"), "b": ("words", None, "3")}
+
+
+def test_a_lasting_reason_takes_the_place_of_a_value(store: Store) -> None:
+    write_texts(store, {"a": "x"})
+    asked(store)
+    asked(store, version="2", compute=partial(refusing, reason=Reason.QUOTA, days=-1))
+    assert told(store)["a"] == ("words", None, "1")
+    asked(store, version="2", compute=partial(refusing, reason=Reason.NOT_FOUND))
+    assert told(store)["a"] == (None, "not_found", "2")
+    asked(store, version="3", compute=partial(refusing, reason=Reason.QUOTA))
+    assert told(store)["a"] == (None, "quota", "3")
+
+
+def test_a_value_of_another_input_is_none_for_what_is_asked_now(store: Store) -> None:
+    write_texts(store, {"a": "x"})
+    asked(store)
+    write_texts(store, {"a": "another"})
+    asked(store, compute=partial(refusing, reason=Reason.QUOTA))
+    assert told(store)["a"] == (None, "quota", "1")
+
+
+def test_a_key_that_was_removed_and_came_back_has_no_value_of_before(store: Store) -> None:
+    write_texts(store, {"a": "x"})
+    asked(store)
+    write_texts(store, {"a": None})
+    assert asked(store).removed == 1
+    write_texts(store, {"a": "x"})
+    asked(store, compute=partial(refusing, reason=Reason.QUOTA))
+    assert told(store)["a"] == (None, "quota", "1")
 
 
 def test_used_up_quota_ends_the_stage_as_partial_and_the_rest_waits(store: Store) -> None:

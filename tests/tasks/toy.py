@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from tasks.stage import Stage, per_item, rows_table, run_stage
 TABLE = "features/toy"
 
 
-def write_texts(store: Store, texts: dict[str, str | None]) -> None:
+def write_texts(store: Store, texts: Mapping[str, str | None]) -> None:
     """Rows of `texts` as an upstream stage would leave them; None is a removed item."""
     schema, now = table_of("texts").schema, datetime.now(UTC)
     rows = [
@@ -87,4 +88,6 @@ def deadly_lengths(rows: pa.Table, store: Store) -> pa.Table:
 
 
 if __name__ == "__main__":
-    run_stage(Store(sys.argv[1]), toy_stage(compute=slow_lengths, chunk_keys=5), build_id=sys.argv[2])
+    url, build, *version = sys.argv[1:]
+    stage = toy_stage(compute=slow_lengths, chunk_keys=5, version=version[0] if version else "1")
+    run_stage(Store(url), stage, build_id=build)
