@@ -128,13 +128,13 @@ def _drift() -> tuple[Check, ...]:
     finite = "filter (where isfinite(norm))"
     then = "(select sqrt(square) from before_mean)"
     now = "(select sqrt(square) from now_mean)"
-    # Vectors of another length are not comparable: another encoder, or a fit with other genres.
+    # Vectors of another length are not comparable; of another version `before_mean` has none.
     distance = "case when len(a.mean) = len(b.mean) then list_distance(a.mean, b.mean) end"
     apart = f"(select {distance} from now_mean a, before_mean b)"
     return (
         Check(
             name="norm_stable",
-            about="vectors are longer or shorter than in the last release",
+            about="vectors are longer or shorter than in the last release (of the same version)",
             value=f"case when count(*) >= {_MANY} then abs({now} / nullif({then}, 0) - 1) end",
             threshold=0.5,
             meaning="relative change of the root mean square length, at most",
@@ -144,7 +144,7 @@ def _drift() -> tuple[Check, ...]:
         ),
         Check(
             name="mean_stable",
-            about="the mean vector moved away from the last release's",
+            about="the mean vector moved away from the last release's (of the same version)",
             value=f"case when count(*) >= {_MANY} then {apart} / nullif({then}, 0) end",
             threshold=0.3,
             meaning="distance of the mean vectors in lengths of a vector, at most",

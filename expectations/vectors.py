@@ -18,7 +18,8 @@ def profile_vectors(con: Any, former: Any, *, view: str) -> None:
     """Make `profiled` (item_id, reason, detail, size, norm), and `now_mean` and `before_mean` (mean, square).
 
     `norm` is NaN where a vector holds a null or NaN. `mean` is the mean of the finite vectors, `square` that of their
-    squared norms. In numpy: DuckDB's `list_dot_product` fails on a table in which any list holds a null.
+    squared norms; of vectors that another version made there is no mean of before. In numpy: DuckDB's
+    `list_dot_product` fails on a table in which any list holds a null.
     """
     profile = Profile()
     for batch in con.sql(f"select item_id, reason, detail, value from {view}").to_arrow_reader(_ROWS):
@@ -26,10 +27,15 @@ def profile_vectors(con: Any, former: Any, *, view: str) -> None:
     con.register("profiled", profile.rows())
     con.register("now_mean", profile.mean())
     then = Profile()
-    if former is not None:
+    if former is not None and _version(con, view) == _version(former, view):
         for batch in former.sql(f"select item_id, reason, detail, value from {view}").to_arrow_reader(_ROWS):
             then.add(batch)
     con.register("before_mean", then.mean())
+
+
+def _version(con: Any, view: str) -> Any:
+    """Vectors of another version are another encoder's: that they moved says nothing."""
+    return con.sql(f"select min(version) from {view} where reason is null").fetchall()[0][0]
 
 
 class Profile:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from featurizers.base import MelBatch, NoWeights
-from featurizers.encoders import by_model, known
+from featurizers.encoders import Encoder, by_model, known, usual_precision
 from featurizers.registry import featurizer
 from storage.hashing import digest_of
 from storage.lazy import pa, pc
@@ -20,7 +22,7 @@ from storage.reasons import Reason
 from storage.store import Store
 from tasks.settings import Catalogue, CatalogueError
 from tasks.settings_base import nearest
-from tasks.settings_encoders import EncoderSettings
+from tasks.settings_encoders import DEVICE, EncoderSettings
 from tasks.settings_stages import TabularSettings
 from tasks.stage import Stage
 from tasks.vectors import mels_table, reasons_table, vectors_table
@@ -53,7 +55,7 @@ def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool 
         return text_stage(name, settings)
     if isinstance(settings, EncoderSettings) and settings.family == "audio":
         kind, half_a_minute = "audio_native" if native else "audio_window", round(30 / _seconds(name, settings))
-        said = json.dumps(settings.arguments | {"bandlimited": not native})
+        said = _said(settings, bandlimited=not native)
         return media_stage(name, settings, kind, max(10, min(200, half_a_minute)), said)
     return media_stage(name, settings, *_OF_MEDIA.get(name, ("image", 500)))
 
@@ -61,20 +63,21 @@ def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool 
 def _seconds(name: str, settings: BaseModel) -> float:
     if not isinstance(settings, EncoderSettings):
         return _SECONDS[name]
-    named = known().get(name)
-    encoder = named if named and named.model == settings.model else by_model(settings.model)
+    encoder = _known(name, settings)
     return encoder.seconds if encoder else _OF_FAMILY[settings.family]
 
 
 def _bytes(name: str, settings: BaseModel) -> float | None:
-    """What a vector takes: float32 hardly compress. None where nobody can say yet."""
+    """What a vector of a known encoder takes: float32 hardly compress."""
+    encoder = _known(name, settings)
+    return 4.0 * encoder.dimension if encoder else None
+
+
+def _known(name: str, settings: BaseModel) -> Encoder | None:
     if not isinstance(settings, EncoderSettings):
         return None
-    try:
-        return 4.0 * _encoder(name, _said(settings)).spec.shape[0]
-    except NoWeights:
-        encoder = by_model(settings.model)
-        return 4.0 * encoder.dimension if encoder else None
+    named = known().get(name)
+    return named if named and named.model == settings.model else by_model(settings.model)
 
 
 def _encoder(name: str, settings: str) -> Any:
@@ -87,9 +90,33 @@ def _loaded(name: str, settings: str, version: str) -> Any:
     return featurizer(name, **json.loads(settings))
 
 
-def _said(settings: BaseModel) -> str:
+def _said(settings: BaseModel, **more: Any) -> str:
     """The featurizer's arguments as JSON, which goes to worker processes."""
-    return json.dumps(settings.arguments) if isinstance(settings, EncoderSettings) else settings.model_dump_json()
+    if not isinstance(settings, EncoderSettings):
+        return settings.model_dump_json()
+    if (device := _device(settings)) != settings.device:
+        # Part of the version: that of the catalogue on its own device, or two machines would not share their vectors.
+        more |= {"device": device, "precision": settings.precision or usual_precision(settings.device)}
+    return json.dumps(settings.arguments | more)
+
+
+def _device(settings: EncoderSettings) -> str:
+    """Where an encoder runs: what this machine says of all of them, or else the catalogue.
+
+    Raises:
+        CatalogueError: MEDIATECA_DEVICE is no device.
+    """
+    said = os.environ.get("MEDIATECA_DEVICE")
+    if said and not re.fullmatch(DEVICE, said):
+        raise CatalogueError(f"MEDIATECA_DEVICE: '{said}'; expected cpu, mps, cuda (every GPU) or cuda:N (that one)")
+    return settings.device if settings.precision == "int8" else said or settings.device  # int8 is of CPUs
+
+
+def _place(settings: BaseModel) -> Literal["pool", "driver", "gpus"]:
+    """A model takes all cores, so that a copy per process would share them and double the memory; or one GPU each."""
+    if not isinstance(settings, EncoderSettings):
+        return "pool"
+    return "gpus" if _device(settings) == "cuda" else "driver"
 
 
 # --- text
@@ -108,7 +135,7 @@ def text_stage(name: str, settings: BaseModel) -> Stage:
         compute=partial(encode_texts, name=name, settings=said),
         # About half a minute of work.
         chunk_keys=max(50, min(1_000, round(30 / _seconds(name, settings)))),
-        runs_in="driver",  # one model on all cores; a copy per process would share them and double the memory
+        runs_in=_place(settings),
         seconds_per_key=_seconds(name, settings),
         bytes_per_key=_bytes(name, settings),
     )
@@ -144,7 +171,7 @@ def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int, said
         compute=partial(encode_files, name=name, settings=said),
         chunk_keys=chunk_keys,
         chunk_bytes=128 << 20,  # the files of a chunk are in memory together
-        runs_in="driver" if isinstance(settings, EncoderSettings) else "pool",
+        runs_in=_place(settings),
         seconds_per_key=_seconds(name, settings),
         bytes_per_key=_bytes(name, settings),
     )

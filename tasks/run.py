@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from typing import Any
@@ -23,6 +24,7 @@ from pydantic import SecretStr
 from storage.lock import build_lock
 from storage.releases import Release, current_release, releases
 from storage.store import Store
+from tasks.gpus import pin, visible_gpus
 from tasks.plan import Step, all_stages, reads_sources, stages_of
 from tasks.prepare import asking_nobody, ensure_world, standing_in, with_keys
 from tasks.progress import Bars
@@ -30,6 +32,7 @@ from tasks.release import ReleaseBlocked, publish_release, validation_of
 from tasks.settings import Catalogue, load_catalogue
 from tasks.stage import Chunk, ChunkResult, Future, Stage, StageResult, last_runs, run_stage
 
+Gpus = tuple[str, ...]
 _SHARES_S = 8.0
 """A stage with less work than this runs here: workers take about 3 s to start and import (measured 2026-11)."""
 
@@ -51,7 +54,7 @@ class Build:
     last: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     refit: tuple[str, ...] = ()
     replay: bool = False
-    _pool: ProcessPoolExecutor | None = None
+    _pools: dict[Gpus, ProcessPoolExecutor] = field(default_factory=dict[Gpus, ProcessPoolExecutor])
     _driver: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -63,10 +66,13 @@ class Build:
     def submit(self, stage: Stage, work: Chunk, seconds: float) -> Future:
         """Run one chunk as a Prefect task.
 
-        In the process pool; or here, if the stage holds a model or a device, or is done before workers have started.
+        In the process pool, or in that of one process per GPU; or here, if the stage holds a model on all cores, or is
+        done before workers have started.
         """
         small = stage.runs_in == "pool" and seconds < _SHARES_S and "MEDIATECA_WORKERS" not in os.environ
-        place = self._in_driver if small or stage.runs_in == "driver" else self._in_pool
+        gpus = _gpus_of(stage)
+        here = small or stage.runs_in == "driver" or (stage.runs_in == "gpus" and not gpus)
+        place = self._in_driver if here else partial(self._in_pool, gpus=gpus)
 
         # A closure: Prefect walks through every parameter of a task, and a chunk's rows are no parameter.
         # Retries and caches stay off: what is done is known from the tables.
@@ -80,23 +86,21 @@ class Build:
         with self._driver:
             return work()
 
-    def _in_pool(self, work: Chunk) -> ChunkResult:
+    def _in_pool(self, work: Chunk, gpus: Gpus = ()) -> ChunkResult:
         with self._driver:
-            if self._pool is None:
-                self._pool = _processes(workers())
-            pool = self._pool
+            pool = self._pools.get(gpus) or self._pools.setdefault(gpus, _processes(len(gpus) or workers(), gpus))
         try:
             return pool.submit(work).result()
         except BrokenProcessPool:  # a worker died: out of memory, or a decoder crashed
             with self._driver:
-                if self._pool is pool:
-                    self._pool = None
-            return _alone(work)
+                if self._pools.get(gpus) is pool:
+                    del self._pools[gpus]
+            return _alone(work, gpus[:1])
 
     def close(self) -> None:
         """End the worker processes."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -156,7 +160,7 @@ def run(build: Build, *steps: Step) -> None:
                 stage,
                 build_id=build.build_id,
                 submit=build.submit,
-                window=2 * workers(),
+                window=2 * max(workers(), len(_gpus_of(stage))),
                 progress=build.progress,
                 last=(last_runs(build.store) if before else build.last).get(stage.name),
                 again=build.replay and not before and not reads_sources(stage),
@@ -224,13 +228,22 @@ def _tell(build: Build, published: Release) -> None:
     )
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
+def _gpus_of(stage: Stage) -> Gpus:
+    return visible_gpus() if stage.runs_in == "gpus" else ()
 
 
-def _alone(work: Chunk) -> ChunkResult:
+def _processes(count: int, gpus: Gpus = ()) -> ProcessPoolExecutor:
+    context = get_context("spawn")
+    devices: Any = context.SimpleQueue()
+    for gpu in gpus:
+        devices.put(gpu)
+    given = (os.getpid(), devices if gpus else None)
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=given)
+
+
+def _alone(work: Chunk, gpus: Gpus = ()) -> ChunkResult:
     """The chunk in a process of its own; where that dies too, in halves, down to the key that does it."""
-    with _processes(1) as pool:
+    with _processes(1, gpus) as pool:
         try:
             return pool.submit(work).result()
         except BrokenProcessPool:
@@ -238,7 +251,14 @@ def _alone(work: Chunk) -> ChunkResult:
     if work.rows.num_rows == 1:
         return work.give_up("the process that computed it died")
     first, second = work.halves()
-    return _alone(first) + _alone(second)
+    return _alone(first, gpus) + _alone(second, gpus)
+
+
+def _begin(parent: int, devices: Any) -> None:
+    """In a worker, before it imports anything of the work."""
+    _end_with(parent)
+    if devices is not None:
+        pin(devices)
 
 
 def _end_with(parent: int) -> None:

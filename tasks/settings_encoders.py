@@ -12,6 +12,7 @@ from tasks.settings_base import Strict, nearest
 
 NAME = "name"  # of the feature; put in by the catalogue, which knows it
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+DEVICE = r"^(cpu|mps|cuda(:\d+)?)$"
 # Settings that one family alone has, and what the families read.
 _OWN: dict[Family, tuple[str, ...]] = {
     "text": ("max_tokens", "overflow", "prompt", "batch_tokens"),
@@ -32,7 +33,7 @@ class EncoderSettings(Strict):
     layer: int = -1  # whose output is pooled; -1: the last, 0: the embeddings
     normalise: bool = False  # to length 1
     batch_size: int = Field(default=32, ge=1)  # inputs per forward pass, at most
-    device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
+    device: str = Field(default="cpu", pattern=DEVICE)
     precision: Precision | None = None  # of the computation; None: bf16 on a GPU, else fp32
     # Of texts:
     max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document

@@ -54,8 +54,9 @@ class Stage:
     chunk_keys: int = 1_000  # about half a minute of work
     chunk_bytes: int | None = None  # also cut chunks where the inputs' `size_bytes` adds up to this
     # driver: holds a model or a device that processes cannot share. workers: decodes files from outside, never in the
-    # driver, whose death would end the run. pool: in workers where they are worth their start.
-    runs_in: Literal["pool", "workers", "driver"] = "pool"
+    # driver, whose death would end the run. pool: in workers where they are worth their start. gpus: in one worker per
+    # GPU that there is.
+    runs_in: Literal["pool", "workers", "driver", "gpus"] = "pool"
     outside: Callable[[], str] | None = None  # fingerprint of what lies outside the store
     beside: tuple[str, ...] = ()  # tables that `compute` appends to by itself
     # `inputs` is asked anew after each pass that did something: a history goes on where its part ended.

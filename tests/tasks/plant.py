@@ -17,6 +17,8 @@ def plant(store: Store, table: str, *rows: Row) -> None:
     """Append rows; what they leave out is null, or that of a first attempt of now."""
     schema, now = table_of(table).schema, datetime.now(UTC)
     given = ATTEMPTED | {"computed_at": now} if table_of(table).kind == "keyed" else {}
+    if generation := store.generation(table):  # a row of another version would not count
+        given |= {"version": generation}
     full = [given | row for row in rows]
     store.append(table, pa.table({f.name: pa.array([row.get(f.name) for row in full], f.type) for f in schema}))
 

@@ -14,6 +14,7 @@ import pytest
 from storage.errors import MixedVersions
 from storage.generations import only_version, served_versions
 from storage.releases import find_release, publish, retire
+from storage.schemas import table_of
 from storage.store import Store
 from tasks.export import export_release
 from tasks.index import index_features
@@ -21,6 +22,7 @@ from tasks.maintain import drop_generations
 from tasks.release import publish_release
 from tasks.settings_stages import IndexSettings
 from tasks.stage import StageResult, last_runs, run_stage
+from tests.featurizers.tiny import tiny_bert
 from tests.tasks.plant import plant
 from tests.tasks.shelf import Shelf
 from tests.tasks.toy import TABLE, toy_stage, write_texts
@@ -38,10 +40,10 @@ def run(store: Store, **changes: object) -> StageResult:
     return run_stage(store, toy_stage(**changes), build_id=f"b{time.time_ns()}", last=last_runs(store).get("toy"))
 
 
-def counts(store: Store, at: int | None = None) -> dict[str, int]:
+def counts(store: Store, at: int | None = None, table: str = TABLE) -> dict[str, int]:
     """Rows that count, by version."""
-    con = store.database(None if at is None else {TABLE: at}, only=(TABLE,))
-    return dict(con.sql("select version, count(*) from features_toy group by all").fetchall())
+    con = store.database(None if at is None else {table: at}, only=(table,))
+    return dict(con.sql(f"select version, count(*) from {table_of(table).view} group by all").fetchall())
 
 
 def physical(store: Store) -> dict[str, int]:
@@ -203,3 +205,23 @@ def test_a_release_names_the_version_that_is_served(tmp_path: Path) -> None:
     assert shelf.results["tabular"].done == 0
     served = publish_release(shelf.catalogue, shelf.store, partial=False)
     assert served.stages["tabular"] == first.stages["tabular"]
+
+
+@pytest.mark.parametrize("changed", ["a title", "the weights", "the pooling"])
+def test_an_encoder_encodes_what_changed_and_nothing_else(tmp_path: Path, changed: str) -> None:
+    model = {"family": "text", "model": str(tiny_bert(tmp_path / "one")), "max_tokens": 32}
+    shelf = Shelf(tmp_path, "movielens", featurizers={"plots": model}, index={"features": []})
+    films = [(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)]
+    shelf.movielens(films)
+    shelf.run(until="plots")
+    first = counts(shelf.store, table="features/plots")
+    if changed == "a title":
+        shelf.movielens([(1, "Film of the shark (1999)", "Drama"), *films[1:]])
+    elif changed == "the weights":
+        shelf.changes["featurizers"] = {"plots": model | {"model": str(tiny_bert(tmp_path / "two", seed=1))}}
+    else:
+        shelf.changes["featurizers"] = {"plots": model | {"pooling": "cls"}}
+    shelf.run(until="plots")
+    assert shelf.results["plots"].done == (1 if changed == "a title" else 20)
+    assert (counts(shelf.store, table="features/plots") == first) == (changed == "a title")
+    assert sum(first.values()) == sum(counts(shelf.store, table="features/plots").values()) == 20
