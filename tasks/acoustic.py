@@ -132,7 +132,7 @@ def _theirs(row: Row, media: MediaFiles, downloads: Downloads, source: str, audi
 
     if row["sha256"]:
         return decode_flac(media.read(row["sha256"], row["format"]))[0]
-    path = downloads.fetch(source, row["source_id"])
+    path = downloads.sound(source, row["source_id"])
     try:
         return _window(path, start_s=audio.start_s, length_s=audio.length_s)
     finally:

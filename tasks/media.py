@@ -210,9 +210,10 @@ def _files(row: Row) -> list[str]:
 
 
 def _fetched(downloads: Downloads, source: str, file: str, one: Callable[[Path | bytes], Row]) -> Row:
-    fetched = downloads.fetch(source, file)
+    if downloads.kind == "image":
+        return one(downloads.picture(source, file))
+    path = downloads.sound(source, file)
     try:
-        return one(fetched)
+        return one(path)
     finally:
-        if isinstance(fetched, Path):
-            fetched.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

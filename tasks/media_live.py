@@ -33,7 +33,7 @@ class Downloads:
 
     def __init__(self, sources: Mapping[str, SourceSettings], store: Store, kind: str, keys: Keys) -> None:
         """`keys` are those the chunk will ask for: what `raw` says of them is read at once."""
-        self._sources, self._kind = sources, kind
+        self._sources, self.kind = sources, kind
         self._held, self._mine, self._lock = ExitStack(), threading.local(), threading.Lock()
         self._bodies = self._read(store, [key for key in keys if key[0] in sources])
 
@@ -50,22 +50,30 @@ class Downloads:
         """Whether the source is one of these."""
         return source in self._sources
 
-    def fetch(self, source: str, key: str) -> Path | bytes:
-        """A recording as a file, which the caller deletes when it is done with it; a picture as its bytes.
+    def sound(self, source: str, key: str) -> Path:
+        """A recording as a file, which the caller deletes when it is done with it.
 
         Raises:
             ConnectorError: As `LiveConnector.lookup`; `NotFound` where the source has no such file.
             NotAsked: In a replay: files are kept as what was made of them alone.
         """
-        if replaying():
-            raise NotAsked("nobody is asked in a replay", source=source)
-        connector = self._connector(source)
-        if self._kind == "audio":
-            return connector.fetch_audio(key, self._new_folder())
-        payload = self._bodies.get((source, key))
+        return self._asked(source).fetch_audio(key, self._new_folder())
+
+    def picture(self, source: str, key: str) -> bytes:
+        """A picture as the source sends it.
+
+        Raises:
+            ConnectorError, NotAsked: As `sound`.
+        """
+        connector, payload = self._asked(source), self._bodies.get((source, key))
         if payload is None:
             raise NotFound(f"{source}: nothing is known of {key}", source=source)
         return connector.fetch_picture(payload)
+
+    def _asked(self, source: str) -> Any:
+        if replaying():
+            raise NotAsked("nobody is asked in a replay", source=source)
+        return self._connector(source)
 
     def _new_folder(self) -> Path:
         folder = self._folder / uuid4().hex
@@ -83,7 +91,7 @@ class Downloads:
 
     def _read(self, store: Store, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Any]:
         """What was said of the entities: where their pictures lie."""
-        if self._kind != "image" or not keys:
+        if self.kind != "image" or not keys:
             return {}
         con = store.database(only=("raw",))
         sources, ids = zip(*keys, strict=True)
