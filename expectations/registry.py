@@ -2,12 +2,19 @@
 
 from expectations import features, links
 from expectations.checks import Check, Suite
+from expectations.duplicates import duplicates_suite
 from expectations.interactions import interactions_suite
 from expectations.items import items_suite
 from expectations.media import media_suite
 from expectations.texts import texts_suite
 
-_SUITES = {"items": items_suite, "interactions": interactions_suite, "texts": texts_suite, "media": media_suite}
+_SUITES = {
+    "items": items_suite,
+    "interactions": interactions_suite,
+    "texts": texts_suite,
+    "media": media_suite,
+    "duplicates": duplicates_suite,
+}
 TABLES = tuple(_SUITES)
 FAMILIES = ("features", links.FAMILY)
 """Of tables that are alike: `features/NAME`, and `links/SOURCE`, the links of one source."""

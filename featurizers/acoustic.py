@@ -24,6 +24,7 @@ _FFT, _HOP = 8_192, 2_048  # 2.7 Hz a bin tells semitones apart from 55 Hz on; 9
 _LOW_HZ, _HIGH_HZ = 55.0, 2_100.0  # A1 to C7: above, mostly overtones
 LEAST_S = 10.0  # of overlap: less is too little to tell
 _FRAME_S = _HOP / RATE_HZ
+_SMOOTH, _STEP, _APART, _KEYS = 8, 1, 16, 96  # frames of `chroma_keys`
 
 
 def chroma_frames(wave: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
@@ -67,6 +68,24 @@ def similarity(mine: NDArray[np.float32], theirs: NDArray[np.float32]) -> tuple[
     agreement = sums[lags] / overlap
     best = int(np.argmax(agreement))
     return float(agreement[best]), float(lags[best] * _FRAME_S)
+
+
+def chroma_keys(frames: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where `chroma_frames` can be looked up: performances with the same tones at the same pace share some keys.
+
+    A key is which pitch classes are stronger than on average now and 1.5 s later, each a mean over 0.75 s; of all
+    of them the 96 whose weakest sign is the clearest.
+    """
+    if len(frames) < _SMOOTH + _APART:
+        return np.zeros(0, np.int64)
+    sums = np.concatenate([np.zeros((1, 12)), np.cumsum(frames, axis=0, dtype=np.float64)])
+    smooth = (sums[_SMOOTH:] - sums[:-_SMOOTH])[::_STEP]
+    pairs = np.concatenate([smooth[: -_APART // _STEP], smooth[_APART // _STEP :]], axis=1)
+    clear = np.abs(pairs).min(axis=1) / np.maximum(np.abs(pairs).mean(axis=1), 1e-9)
+    codes = ((pairs > 0) << np.arange(24)).sum(axis=1)
+    rank = np.argsort(-clear, kind="stable")
+    _, at = np.unique(codes[rank], return_index=True)  # the clearest of each code
+    return np.sort(codes[rank[np.sort(at)[:_KEYS]]]).astype(np.int64)
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.plan import features, index, ingest, items_and_links, media, report, texts, validate
+from tasks.plan import duplicates, features, index, ingest, items_and_links, media, report, texts, validate
 from tasks.run import open_build, release, run, summary
 
 
@@ -34,6 +34,7 @@ def build_features(
         run(build, texts)
         run(build, media)
         run(build, features)
+        run(build, duplicates)
         run(build, index)
         run(build, validate)
         run(build, report)

@@ -23,7 +23,19 @@ SCHEMA_VERSION = 1
 """Raised when a store written by the former code can no longer be read or written by this one."""
 
 Type = Literal[
-    "string", "strings", "int32", "int64", "float32", "float64", "bool", "binary", "time", "floats", "bools", "numbers"
+    "string",
+    "strings",
+    "int32",
+    "int64",
+    "float32",
+    "float64",
+    "bool",
+    "binary",
+    "time",
+    "floats",
+    "bools",
+    "integers",
+    "numbers",
 ]
 SQL_TYPES: dict[Type, str] = {
     "string": "varchar",
@@ -37,6 +49,7 @@ SQL_TYPES: dict[Type, str] = {
     "time": "timestamptz",  # UTC, microseconds
     "floats": "float[]",
     "bools": "boolean[]",
+    "integers": "bigint[]",
     "numbers": "map(varchar, double)",
 }
 
@@ -55,6 +68,7 @@ def _arrow_types() -> dict[Type, pa.DataType]:
         "time": pa.timestamp("us", tz="UTC"),
         "floats": pa.list_(pa.float32()),
         "bools": pa.list_(pa.bool_()),
+        "integers": pa.list_(pa.int64()),
         "numbers": pa.map_(pa.string(), pa.float64()),
     }
 
@@ -348,6 +362,41 @@ _MEDIA = _table(
     Column("source", "string", about="name of the source in the catalogue"),
     Column("source_url", "string", about="where it came from; for files the path below the source's folder"),
 )
+_FINGERPRINTS = _table(
+    "keyed",
+    "fingerprints",
+    "item_id kind",
+    "what an item's sound, picture, texts and title are looked up and compared by, to find duplicates",
+    _required("item_id", "string", about="the item"),
+    _required("kind", "string", about="audio_window, image, overview, lyrics, title"),
+    Column("value", "binary", about="bits of the sound, or the picture's 64 x 64 grey levels; null of words"),
+    Column("tones", "binary", about="of sound: 12 pitch classes every 93 ms as int8, 127 is 1"),
+    Column("keys", "integers", about="where it is looked up: copies share some of them, equal words all"),
+)
+_LOOKALIKES = _table(
+    "keyed",
+    "lookalikes",
+    "item_id kind",
+    "what looking an item's sound or picture up among all others found",
+    _required("item_id", "string", about="the item"),
+    _required("kind", "string", about="audio_window, image"),
+    Column("found", "string"),  # JSON: [{"item", "hash" of its fingerprint, "score", "tones"}]
+)
+_DUPLICATES = _table(
+    "keyed",
+    "duplicates",
+    "item_a item_b relation",
+    "pairs of items that are one recording, picture or text, or one work",
+    _required("item_a", "string", about="the item whose item_id comes first"),
+    _required("item_b", "string", about="the other item"),
+    _required("relation", "string", about="same_recording, same_work; the first implies the second"),
+    Column("methods", "strings", about="what says so: audio, image, text; tones, lyrics, text, title_creator"),
+    Column("score", "float64", about="0 to 1, of the surest method"),
+    Column("evidence", "string", about="each method with its number"),
+    Column("component", "string", about="the first item_id of all that are connected by this relation"),
+    Column("component_size", "int64", about="items in the component"),
+    Column("state", "string", about="accepted; review where the component is too large to be trusted; rejected"),
+)
 _VALIDATIONS = _table(
     "keyed",
     "validations",
@@ -471,6 +520,9 @@ TABLES: dict[str, Table] = {
         _USERS,
         _TEXTS,
         _MEDIA,
+        _FINGERPRINTS,
+        _LOOKALIKES,
+        _DUPLICATES,
         _VALIDATIONS,
         _INDEXES,
         _REPORTS,

@@ -10,6 +10,7 @@ from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
 from storage.store import Store
+from tasks.duplicates import RELATIONS
 from tasks.entities import DESCRIPTIONS, is_of_source
 from tasks.takedowns import Named
 
@@ -130,7 +131,8 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
     """Per table, in SQL that DuckDB and Delta both read, the rows about these entities, superseded ones included."""
     where: dict[str, str] = {}
     for name in store.tables():
-        columns = [c for c in ("item_id", "entity_id") if c in table_of(name).names]  # item_ids are entity_ids
+        named = ("item_id", "entity_id", "item_a", "item_b")  # item_ids are entity_ids
+        columns = [c for c in named if c in table_of(name).names]
         if columns and name not in LOGS:
             where[name] = " or ".join(f"{column} in ({_quoted(entities)})" for column in columns)
     if lists := indexes.ids_naming(
@@ -139,6 +141,12 @@ def _rows_about(store: Store, entities: Sequence[str]) -> dict[str, str]:
         where["indexes"] = f"ids_sha256 in ({_quoted(lists)})"
     if pages := reports.pages_naming(store, entities):
         where["reports"] = f"sha256 in ({_quoted(pages)})"
+    if "lookalikes" in store.tables():  # who found them is looked up anew
+        found = (f"found like '%{entity}%'" for entity in entities)
+        where["lookalikes"] = " or ".join([where["lookalikes"], *found])
+    if "decisions" in store.tables():
+        both = f"item_id in ({_quoted(entities)}) or source_id in ({_quoted(entities)})"
+        where["decisions"] = f"(source in ({_quoted(RELATIONS)}) and ({both}))"
     if "validations" in store.tables():  # examples of offending rows; what is deleted is checked again
         where["validations"] = " or ".join(f"examples like '%{entity}%'" for entity in entities)
     # Of `raw` every load and source of the namespace; where ids count in one source alone, of that source. By digest:

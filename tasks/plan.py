@@ -12,8 +12,10 @@ from storage.schemas import LOGS, TABLES, table_of
 from storage.store import Store
 from tasks.acoustic import acoustic_stage, compared_sources
 from tasks.details import details_stage
+from tasks.duplicates import duplicates_stage, lookalikes_stage
 from tasks.entities import entities_stage
 from tasks.features import feature_stages
+from tasks.fingerprints import fingerprint_stages
 from tasks.histories import history_stage
 from tasks.index import index_stage
 from tasks.ingest import ingest_stage
@@ -86,6 +88,11 @@ def media(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     return [*stages, *([*heard, *sound] * 2 if heard else [])]
 
 
+def duplicates(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
+    """Items that are one recording or one work."""
+    return [*fingerprint_stages(catalogue), lookalikes_stage(), duplicates_stage(catalogue)]
+
+
 def index(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     """Nearest neighbours by the catalogue's features."""
     return [index_stage(catalogue)]
@@ -102,7 +109,7 @@ def report(catalogue: Catalogue, store: Store) -> Sequence[Stage]:
     return [report_stage(catalogue, store, drawn, is_released=lambda: is_released(catalogue, store))]
 
 
-STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, media, features, index, validate, report)
+STEPS: tuple[Step, ...] = (ingest, items_and_links, texts, media, features, duplicates, index, validate, report)
 """The order in which `build-features` runs them."""
 
 

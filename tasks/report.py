@@ -23,7 +23,7 @@ from tasks.stage import Stage, last_runs, per_item, rows_table
 if TYPE_CHECKING:
     from expectations.gate import Found
 
-VERSION = "2"
+VERSION = "3"
 _NAME = "release"
 _COUNTED = ("items", "users", "texts", "media")  # at the head of the page, beside interactions
 
@@ -121,7 +121,7 @@ def draw_reports(rows: pa.Table, store: Store, *, catalogue: Catalogue, tables: 
 def draw(store: Store, catalogue: Catalogue, tables: Sequence[str], of: Subject) -> bytes:
     """The page of what these tables hold now."""
     from expectations.gate import findings
-    from tasks import report_data, report_gallery, report_items, report_sections
+    from tasks import report_data, report_duplicates, report_gallery, report_items, report_sections
     from tasks.report_page import page
 
     con, found, known = store.database(only=tables), findings(store, tables), releases(store)
@@ -137,6 +137,7 @@ def draw(store: Store, catalogue: Catalogue, tables: Sequence[str], of: Subject)
         report_sections.checks(found) if found else "",
         report_sections.coverage(con, features),
         report_sections.reasons(con, {name: table_of(name).view for name in tables if _has_reasons(name)}),
+        report_duplicates.duplicates(con),
         report_sections.distributions(con),
         report_sections.interactions(con),
         report_gallery.gallery(items),

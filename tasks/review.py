@@ -16,6 +16,7 @@ from storage.lazy import pa
 from storage.lock import build_lock
 from storage.schemas import table_of
 from storage.store import Store, rows_of
+from tasks.duplicates import RELATIONS
 from tasks.settings import Catalogue
 from tasks.settings_base import nearest
 from tasks.settings_stages import check_name
@@ -40,12 +41,15 @@ class Pair:
     candidate: Candidate
     page: str  # where the candidate can be looked at
     chroma: float | None = None  # how alike it sounds to one's own recording, where it was held against one
+    why: str = ""  # of duplicates: what connects them
 
     @property
     def words(self) -> list[str]:
         """The evidence."""
         from connectors.evidence_words import in_words
 
+        if self.why:
+            return [self.why]
         sound = [] if self.chroma is None else [f"sounds {self.chroma:.0%} like your recording"]
         return [*in_words(self.wanted, self.candidate), *sound]
 
@@ -94,13 +98,14 @@ class Decided:
         return cls(**values)
 
 
-def searched_sources(catalogue: Catalogue, source: str | None = None) -> tuple[str, ...]:
-    """The sources whose candidates can be decided about: those that are searched, or the one that is named.
+def reviewed_sources(catalogue: Catalogue, source: str | None = None) -> tuple[str, ...]:
+    """What can be decided about: candidates of the sources that are searched, duplicates; or the one that is named.
 
     Raises:
         ValueError: There is none, or the one that is named is not one of them.
     """
-    known = tuple(name for name, s in catalogue.sources.items() if s.is_searched)
+    relations = RELATIONS if catalogue.duplicates.find else ()
+    known = (*(name for name, s in catalogue.sources.items() if s.is_searched), *relations)
     if not known:
         raise ValueError(
             f"catalogue '{catalogue.catalogue}': no source is searched for its items, so that there is nothing to "
@@ -112,9 +117,12 @@ def searched_sources(catalogue: Catalogue, source: str | None = None) -> tuple[s
 
 
 def to_review(store: Store, catalogue: Catalogue, source: str | None = None) -> list[Pair]:
-    """The pairs in state `review` that nobody has decided about since; by source, the likeliest first."""
-    names = searched_sources(catalogue, source)
-    con = store.database(only=("links", "items", "decisions"))
+    """The pairs in state `review` that nobody has decided about since; by source, the likeliest first.
+
+    Of duplicates those that are weakest, which are likeliest to connect what does not belong together.
+    """
+    names = reviewed_sources(catalogue, source)
+    con = store.database(only=("links", "items", "decisions", "duplicates"))
     columns = ", ".join(f"i.{name}" for name in _ITEM)
     rows = con.sql(
         f"select l.item_id, l.source, l.source_id, l.probability, l.evidence, {columns} "
@@ -124,19 +132,46 @@ def to_review(store: Store, catalogue: Catalogue, source: str | None = None) -> 
         "order by list_position($names, l.source), l.probability desc, i.title, l.item_id",
         params={"names": list(names)},
     )
-    return [_pair(row, catalogue) for row in rows_of(rows)]
+    return [*(_pair(row, catalogue) for row in rows_of(rows)), *_duplicates(con, names)]
+
+
+def _duplicates(con: Any, names: Sequence[str]) -> list[Pair]:
+    other = ", ".join(f"j.{name} as other_{name}" for name in _ITEM)
+    rows = con.sql(
+        f"select d.*, {', '.join(f'i.{name}' for name in _ITEM)}, {other} from duplicates d "
+        "join items i on i.item_id = d.item_a join items j on j.item_id = d.item_b "
+        "where d.state = 'review' and list_contains($names, d.relation) and not exists (from decisions s "
+        "where s.source = d.relation and s.item_id in (d.item_a, d.item_b) and s.source_id in (d.item_a, d.item_b) "
+        "and s.state <> 'undone') order by list_position($names, d.relation), d.score, d.item_a, d.item_b",
+        params={"names": list(names)},
+    )
+    return [_same(row) for row in rows_of(rows)]
+
+
+def _same(row: Row) -> Pair:
+    told = {name: row[f"other_{name}"] for name in _ITEM} | {"id": row["item_b"], "title": row["other_title"] or ""}
+    return Pair(
+        item_id=row["item_a"],
+        source=row["relation"],
+        source_id=row["item_b"],
+        probability=row["score"],
+        wanted=_wanted(row),
+        candidate=Candidate.of(told | {"artists": list(row["other_creators"] or ())}),
+        page="",
+        why=f"{row['evidence']}; one of {row['component_size']} items that are connected",
+    )
+
+
+def _wanted(row: Row) -> Wanted:
+    told = {name: row[name] for name in ("album", "year", "duration_ms", "isrc")}
+    return Wanted(title=row["title"] or "", creators=tuple(row["creators"] or ()), **told)
 
 
 def _pair(row: Row, catalogue: Catalogue) -> Pair:
     said = {"title": ""} | json.loads(row["evidence"] or "{}") | {"id": row["source_id"]}
     page = LIVE[catalogue.sources[row["source"]].connector].page.format(id=row["source_id"])
-    wanted = Wanted(
-        title=row["title"] or "",
-        creators=tuple(row["creators"] or ()),
-        **{name: row[name] for name in ("album", "year", "duration_ms", "isrc")},
-    )
     shown = {name: row[name] for name in (*_KEY, "probability")}
-    return Pair(**shown, wanted=wanted, candidate=Candidate.of(said), page=page, chroma=said.get("chroma"))
+    return Pair(**shown, wanted=_wanted(row), candidate=Candidate.of(said), page=page, chroma=said.get("chroma"))
 
 
 def decide(
@@ -165,7 +200,7 @@ def decide(
 
 def undo_last(store: Store, catalogue: Catalogue, *, source: str | None = None, wait_s: float = 0.0) -> Decided | None:
     """Take back the newest decision that stands; what it was, or None where there is none."""
-    names = searched_sources(catalogue, source)
+    names = reviewed_sources(catalogue, source)
     sql = (
         "select item_id, source, source_id, state from decisions where state <> 'undone' "
         "and list_contains($names, source) order by computed_at desc limit 1"
@@ -180,7 +215,7 @@ def undo_last(store: Store, catalogue: Catalogue, *, source: str | None = None, 
 
 
 def _refuse_unknown(store: Store, catalogue: Catalogue, decisions: Sequence[Decided]) -> None:
-    known = searched_sources(catalogue)
+    known = reviewed_sources(catalogue)
     con = store.database(only=("items",))
     asked = sorted({one.item_id for one in decisions})
     there = {

@@ -15,7 +15,14 @@ from storage.hashing import digest_of
 from storage.schemas import table_of
 from tasks.settings_base import Strict, nearest
 from tasks.settings_encoders import NAME, EncoderSettings
-from tasks.settings_stages import AudioSettings, FeaturizerSettings, IndexSettings, ValidationSettings, check_name
+from tasks.settings_stages import (
+    AudioSettings,
+    DuplicatesSettings,
+    FeaturizerSettings,
+    IndexSettings,
+    ValidationSettings,
+    check_name,
+)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
 _SECRET = re.compile(r"(^|_)(key|secret|token|password)$", re.IGNORECASE)
@@ -159,6 +166,7 @@ class Catalogue(Strict):
     validation: ValidationSettings = ValidationSettings()
     index: IndexSettings = IndexSettings()
     audio: AudioSettings = AudioSettings()
+    duplicates: DuplicatesSettings = DuplicatesSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 

@@ -97,6 +97,13 @@ class IndexSettings(Strict):
         return features
 
 
+class DuplicatesSettings(Strict):
+    """Whether items that are one recording or one work are looked for."""
+
+    find: bool = True
+    review_above: int = Field(default=20, ge=2)  # items of a component; a larger one is looked at, not trusted
+
+
 class ValidationSettings(Strict):
     """What is checked before a release, and which failures block it. Checks are named `table.check`.
 

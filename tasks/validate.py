@@ -27,7 +27,7 @@ from tasks.settings import Catalogue
 from tasks.settings_stages import ValidationSettings
 from tasks.stage import Stage, rows_table
 
-VERSION = "1"
+VERSION = "2"
 
 
 def validate_stage(catalogue: Catalogue, store: Store) -> Stage:
