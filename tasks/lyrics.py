@@ -22,6 +22,8 @@ def lyrics_stages(catalogue: Catalogue) -> list[Stage]:
     sources = [name for name, s in catalogue.sources.items() if s.connector == "genius"]
     if not sources:
         return []
+    # Why there is no page is part of what a text is made of: a link that is taken back leaves no `quota` behind.
+    why = "(md5_number_lower(p.reason)::hugeint % 9223372036854775807)::bigint"
     pages = (
         "select l.item_id, r.value_hash, r.body, i.reason from links l "
         "left join inputs i on i.source = l.source and i.part = l.source_id and i.entity = 'page' "
@@ -35,7 +37,7 @@ def lyrics_stages(catalogue: Catalogue) -> list[Stage]:
             reads=("items", "links", "inputs", "raw"),
             writes="texts",
             scope=f"kind = '{LYRICS}'",
-            inputs=f"select t.item_id, '{LYRICS}' as kind, coalesce(p.value_hash, 0) as input_hash "
+            inputs=f"select t.item_id, '{LYRICS}' as kind, coalesce(p.value_hash, {why}, 0) as input_hash "
             f"from items t left join ({pages}) p using (item_id) where t.kind = 'track'",
             load=f"select t.item_id, '{LYRICS}' as kind, t.language, p.body, p.reason as why "
             f"from items t left join ({pages} and l.item_id in (select item_id from pending)) p using (item_id) "
