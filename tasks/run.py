@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -95,7 +95,8 @@ class Build:
             with self._driver:
                 if self._pools.get(gpus) is pool:
                     del self._pools[gpus]
-            return _alone(work, gpus[:1])
+            with self._driver if gpus else nullcontext():  # one at a time: they share a GPU
+                return _alone(work, gpus[:1])
 
     def close(self) -> None:
         """End the worker processes."""

@@ -12,7 +12,7 @@ from expectations.registry import TABLES, checks_of, suite_of
 from expectations.suite import Asked, run_suite
 from storage.schemas import Column, feature_table
 from storage.store import Store
-from tests.tasks.plant import plant
+from tests.tasks.plant import plant, spoil
 
 FEATURE = "features/toy"
 
@@ -101,6 +101,17 @@ def test_another_length_of_vectors_is_not_compared(store: Store, tmp_path: Path)
     vectors(former, a=[1.0, 0.0])
     vectors(store, a=[0.0, 1.0, 0.0])
     assert checked(store, FEATURE, former=former)["mean_stable"].observed["value"] is None
+
+
+def test_vectors_of_another_version_are_not_compared(store: Store, tmp_path: Path) -> None:
+    former = Store(str(tmp_path / "former"))
+    former.create([FEATURE])
+    vectors(former, **{f"i{n}": [1.0, 0.0] if n % 2 else [0.0, 1.0] for n in range(30)})
+    vectors(store, **{f"i{n}": [4.0, 0.0] if n % 2 else [0.0, 4.0] for n in range(30)})
+    spoil(former, FEATURE, lambda _: {"version": "former"})
+    found = checked(store, FEATURE, former=former)
+    assert failed(found) == set()
+    assert (found["norm_stable"].observed["value"], found["mean_stable"].observed["value"]) == (None, None)
 
 
 def test_new_items_without_a_value_lower_coverage_but_lose_nothing(store: Store, tmp_path: Path) -> None:

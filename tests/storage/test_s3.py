@@ -74,6 +74,20 @@ def test_a_stage_runs_the_same(bucket: str) -> None:
     assert run_stage(store, toy_stage(), build_id="b2", last=last_runs(store)["toy"]).status == "up_to_date"
 
 
+def test_a_generation_is_served_the_same(bucket: str) -> None:
+    store = Store(f"{bucket}/films")
+    store.create([TABLE])
+    write_texts(store, {"a": "x", "b": "xx"})
+    run_stage(store, toy_stage(), build_id="b1")
+    write_texts(store, {"b": "quota"})
+    versions = "select distinct version from features_toy"
+    assert run_stage(store, toy_stage(version="2", chunk_keys=1), build_id="b2").status == "partial"
+    assert store.database(only=(TABLE,)).sql(versions).fetchall() == [("1",)]
+    write_texts(store, {"b": "xx"})
+    run_stage(store, toy_stage(version="2"), build_id="b3", again=True)
+    assert store.database(only=(TABLE,)).sql(versions).fetchall() == [("2",)]
+
+
 def test_media_files_are_put_read_and_deleted(bucket: str) -> None:
     media = MediaFiles(f"{bucket}/films")
     sha256 = media.put(b"a picture", "png")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -71,6 +72,27 @@ def test_each_worker_sees_one_gpu_and_each_gpu_has_one_worker(build: Build) -> N
     assert sorted(gpu for _, gpu in set(found)) == list(gpus)
     assert len({pid for pid, _ in found}) == 3
     assert os.getpid() not in {pid for pid, _ in found}
+
+
+class Deadly:
+    """In place of a chunk of one key: it ends its process."""
+
+    rows = pa.table({"item_id": ["a"]})
+
+    def __call__(self) -> Any:
+        os._exit(9)
+
+    def give_up(self, detail: str) -> str:
+        return detail
+
+
+def test_a_worker_that_died_takes_nothing_with_it_and_its_gpu_gets_another(build: Build) -> None:
+    work: Any = Deadly()
+    assert build._in_pool(work, ("0", "1")) == "the process that computed it died"
+    after: Any = Seen()
+    with ThreadPoolExecutor(2) as threads:
+        found: list[Any] = list(threads.map(lambda _: build._in_pool(after, ("0", "1")), range(2)))
+    assert sorted(gpu for _, gpu in found) == ["0", "1"]
 
 
 @pytest.mark.parametrize(
