@@ -91,6 +91,7 @@ class HfEncoder:
 
         Raises:
             NoWeights: Its configuration is not here.
+            ValueError: It has no projection, and that is what is asked for.
         """
         config = json.loads((weights_folder(self._weights) / "config.json").read_text(encoding="utf-8"))
         unit = "unit-norm" if self._normalise else "activation"
@@ -98,6 +99,8 @@ class HfEncoder:
 
     def _width(self, config: dict[str, Any]) -> int:
         if self._pooling == "projection":
+            if "projection_dim" not in config:
+                raise ValueError(self._without("projection"))
             return int(config["projection_dim"])
         tower = config.get(self._tower) or config
         return int(tower.get("hidden_size") or tower["hidden_sizes"][-1])
@@ -179,17 +182,21 @@ class HfEncoder:
         """The places of the layer that is pooled, such as (B, T, D).
 
         Raises:
-            ValueError: The model has no such layer.
+            ValueError: The model has no such layer, or one of another width than its last.
         """
         if self._layer == -1:
             return output.last_hidden_state.float()
         try:
-            return output.hidden_states[self._layer].float()
+            found = output.hidden_states[self._layer].float()
         except IndexError:
             most = len(output.hidden_states) - 1
             raise ValueError(
                 f"{self.name}: layer {self._layer}; {self._weights.model} has 0 (embeddings) to {most}"
             ) from None
+        wide, (last,) = found.shape[1 if found.ndim == 4 else -1], self.spec.shape
+        if wide != last:
+            raise ValueError(f"{self.name}: layer {self._layer} gives {wide} numbers, the last {last}; leave it out")
+        return found
 
     def pooler(self, output: Any) -> Any:
         """What the model's own pooler or projection gives, (B, D).
@@ -200,10 +207,11 @@ class HfEncoder:
         names = _PROJECTED if self._pooling == "projection" else ("pooler_output",)
         pooled = next((found for name in names if (found := getattr(output, name, None)) is not None), None)
         if pooled is None:
-            raise ValueError(
-                f"{self.name}: {self._weights.model} has no {self._pooling}; write `pooling: mean` or `cls`"
-            )
+            raise ValueError(self._without(self._pooling))
         return pooled.flatten(1)
+
+    def _without(self, pooling: str) -> str:
+        return f"{self.name}: {self._weights.model} has no {pooling}; write `pooling: mean` or `cls`"
 
     def finished(self, values: NDArray[np.float32], errors: list[str | None]) -> NDArray[np.float32]:
         """The vectors (B, D) as they are stored; one that is not finite becomes a reason (DeBERTa in float16)."""

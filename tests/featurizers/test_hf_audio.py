@@ -149,6 +149,17 @@ def test_a_vector_is_the_same_alone_and_in_a_batch_and_what_is_no_clip_a_reason(
         assert encode([]).values.shape == (0, *encode.spec.shape)
 
 
+def test_layers_of_another_width_and_poolings_that_are_not_there_are_told(clap: Path, hubert: Path) -> None:
+    words = {"model": str(clap), "architecture": "ClapAudioModelWithProjection"}
+    with pytest.raises(ValueError, match="clap: layer 0 gives 8 numbers, the last 16; leave it out"):
+        featurizer("clap", **words, pooling="mean", layer=0)(CLIPS)
+    with pytest.raises(ValueError, match="has no cls place; write `pooling: mean` or `projection`"):
+        featurizer("clap", **words, pooling="cls")(CLIPS)
+    for pooling in ("projection", "pooler"):
+        with pytest.raises(ValueError, match=f"has no {pooling}; write `pooling: mean` or `cls`"):
+            featurizer("mert", model=str(hubert), architecture="HubertModel", pooling=pooling)(CLIPS)
+
+
 def test_a_layer_is_pooled_by_its_places(hubert: Path) -> None:
     import torch
     from transformers import AutoFeatureExtractor, HubertModel
