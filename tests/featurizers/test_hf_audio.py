@@ -131,6 +131,15 @@ def test_the_vector_of_a_long_clip_is_the_mean_over_its_pieces(clap: Path, huber
         np.testing.assert_allclose(encode(CLIPS).values[0], expected, atol=atol)
 
 
+def test_half_precision_keeps_the_vectors_and_their_agreement(clap: Path, hubert: Path) -> None:
+    for half, whole in zip(encoders(clap, hubert, precision="bf16"), encoders(clap, hubert), strict=True):
+        found, expected = half(CLIPS).values, whole(CLIPS).values
+        for i, clip in enumerate(CLIPS):
+            for other, most in ((expected[i], 5e-3), (half([clip]).values[0], 1e-3)):
+                assert 1 - found[i] @ other / np.linalg.norm(found[i]) / np.linalg.norm(other) <= most
+        assert np.abs(found - expected).max() > 0
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
 def test_a_vector_is_the_same_alone_and_in_a_batch_and_what_is_no_clip_a_reason(
     clap: Path, hubert: Path, batch_size: int
