@@ -33,7 +33,7 @@ _EDGE_S = 5.0
 # Requests that start a second apart may arrive closer: the first one on its way may have to open a connection.
 _JITTER_MS = 100
 _LEAK_EVERY = 100
-_COUNT_EACH_S = 1.0
+_COUNT_EACH_S = 0.2
 
 
 def credential_digest(secrets: "Sequence[str]") -> str:
@@ -50,8 +50,8 @@ class Limits:
     per_day: int | None = None  # from midnight to midnight UTC, where a day is one
     day_s: float = DAY_S  # days are counted from 1970 on
     wait_s: float = 60.0  # a longer Retry-After is not waited for
-    # Whether each request is counted before it is sent. Else, where no day is limited, each second's are counted at
-    # once: a transaction per cover was a tenth of its time (2026-11), and a killed process loses a second of them.
+    # Whether each request is counted before it is sent, and asks whether others were told to wait. Else, where no day
+    # is limited, those of 0.2 s are one: a transaction per cover was a tenth of its time (2026-11).
     exact: bool = True
 
 
@@ -86,6 +86,7 @@ class Quota:
     def hold(self, until: datetime) -> None:
         """No request of this credential before then, in no process."""
         with self._lock, self._told():
+            self._counted_at = 0.0
             self._open().execute(
                 "insert into holds values (?, ?, ?) on conflict do update set until = max(until, excluded.until)",
                 (self.source, self.credential, until.timestamp()),
@@ -156,12 +157,14 @@ class Quota:
         """Seconds for which the credential is held; 0 where the request was counted."""
         ledger, moment = self._open(), http_ledger.now()
         if self.limits.per_day is None:  # nothing to be exact about: one statement in place of a transaction
-            if not (wait_s := self._held(ledger, moment)):
-                self._uncounted.update(self._days(moment.timestamp()))
-                if self.limits.exact or abs(moment.timestamp() - self._counted_at) > _COUNT_EACH_S:
-                    self._counted_at = moment.timestamp()
-                    self._flush(ledger)
-            return wait_s
+            recent = not self.limits.exact and 0 <= moment.timestamp() - self._counted_at < _COUNT_EACH_S
+            if not recent and (wait_s := self._held(ledger, moment)):
+                return wait_s
+            self._uncounted.update(self._days(moment.timestamp()))
+            if not recent:
+                self._counted_at = moment.timestamp()
+                self._flush(ledger)
+            return 0.0
         ledger.execute("begin immediate")
         try:
             if wait_s := self._held(ledger, moment):

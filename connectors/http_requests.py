@@ -138,8 +138,9 @@ class PolicyAdapter(HTTPAdapter):
         """
         wait = Timeout(self._policy.settings.timeout_s)
         try:
-            pool, target = self.poolmanager.connection_from_url(url), parse_url(url).request_uri
-            raw = pool.urlopen("GET", target, headers=headers, timeout=wait, retries=False, **_AS_IT_COMES)
+            said = parse_url(url)
+            pool = self.poolmanager.connection_from_host(said.host, said.port, said.scheme)
+            raw = pool.urlopen("GET", said.request_uri, headers=headers, timeout=wait, retries=False, **_AS_IT_COMES)
         except (Urllib3Error, OSError, ValueError) as exc:
             fault = exc
         else:
@@ -210,6 +211,7 @@ class PolicySession(requests.Session):
         self._policy = policy
         self.policy_adapter = PolicyAdapter(policy, passes)
         self._around: dict[str, Any] = {}
+        self._by_proxy: dict[str, bool] = {}  # scheme and host of media
         self.mount("https://", self.policy_adapter)
         self.mount("http://", self.policy_adapter)
 
@@ -220,8 +222,11 @@ class PolicySession(requests.Session):
 
     def open_media(self, url: str, headers: dict[str, str]) -> Response:
         """As `open`, for files that need no cookie."""
-        around: Any = self.merge_environment_settings(url, {}, None, None, None)
-        if self._policy.settings.proxy or select_proxy(url, around["proxies"]):
+        host = "://".join(urlsplit(url)[:2])
+        if host not in self._by_proxy:
+            around: Any = self.merge_environment_settings(url, {}, None, None, None)
+            self._by_proxy[host] = bool(self._policy.settings.proxy or select_proxy(url, around["proxies"]))
+        if self._by_proxy[host]:
             return self.open(requests.Request("GET", url, headers=headers).prepare())
         return self.policy_adapter.open_media(url, headers)
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import obstore
@@ -88,10 +88,16 @@ class Objects:
         if not is_local(self.url):
             obstore.put(self._open(), name, data)
         elif not os.path.isfile(path := os.path.join(self.url, name)):
-            with self._draft(os.path.dirname(path)) as draft:
-                with open(draft, "xb") as file:
+            # Not by `draft`, which makes the folder and removes the draft each time: 0.1 ms of a picture's 0.5.
+            draft = os.path.join(os.path.dirname(path), f".{uuid4().hex}{DRAFT}")
+            try:
+                with _opened(draft) as file:
                     file.write(data)
                 os.replace(draft, path)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(draft)
+                raise
 
     @contextmanager
     def draft(self, folder: str) -> Generator[Path]:
@@ -100,24 +106,13 @@ class Objects:
         On disk it lies beside its final place, so that the name is given by a rename; a killed process leaves it there,
         and `names` lists it.
         """
-        with self._draft(os.path.join(self.url, folder) if is_local(self.url) else tempfile.gettempdir()) as path:
-            yield Path(path)
-
-    @contextmanager
-    def _draft(self, place: str) -> Generator[str]:
-        # Without pathlib: for a picture its parsing of paths took a third of what storing takes.
-        path = os.path.join(place, f".{uuid4().hex}{DRAFT}")
-        try:
-            os.mkdir(place)
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            os.makedirs(place, exist_ok=True)
+        place = os.path.join(self.url, folder) if is_local(self.url) else tempfile.gettempdir()
+        os.makedirs(place, exist_ok=True)
+        path = Path(place, f".{uuid4().hex}{DRAFT}")
         try:
             yield path
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+            path.unlink(missing_ok=True)
 
     def publish(self, draft: Path, name: str) -> None:
         """Give a finished draft its name: a rename on disk, else one upload; the file is there whole or not at all."""
@@ -158,6 +153,15 @@ class Objects:
             obstore.delete(self._open(), name)
         except FileNotFoundError:
             return
+
+
+def _opened(path: str) -> BinaryIO:
+    """A new file, in a folder that is there more often than not."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "xb")
 
 
 def is_local(url: str) -> bool:

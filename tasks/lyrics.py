@@ -12,7 +12,7 @@ from storage.store import Store
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
 
-VERSION = "1"
+VERSION = "2"
 LYRICS = "lyrics"
 Row = dict[str, Any]
 

@@ -95,7 +95,7 @@ def image_stage(catalogue: Catalogue, places: Places) -> Stage:
         scope=f"kind = '{IMAGE}'",
         inputs=_inputs(catalogue, "image", f"('{IMAGE}')"),
         compute=partial(prove_pictures, places=places),
-        chunk_keys=250 if places.live else 1_000,  # so that the covers of one night are shared by the workers
+        chunk_keys=500 if places.live else 1_000,  # so that the covers of one night are shared by the workers
         runs_in="workers",
         seconds_per_key=0.003,
     )
