@@ -225,3 +225,18 @@ def test_an_encoder_encodes_what_changed_and_nothing_else(tmp_path: Path, change
     assert shelf.results["plots"].done == (1 if changed == "a title" else 20)
     assert (counts(shelf.store, table="features/plots") == first) == (changed == "a title")
     assert sum(first.values()) == sum(counts(shelf.store, table="features/plots").values()) == 20
+
+
+def test_weights_that_were_gone_for_a_night_cost_no_vector(tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "one")
+    model = {"family": "text", "model": str(folder), "max_tokens": 32}
+    shelf = Shelf(tmp_path, "movielens", featurizers={"plots": model}, index={"features": []})
+    shelf.movielens([(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)])
+    shelf.run(until="plots")
+    folder.rename(tmp_path / "away")
+    shelf.run(until="plots")
+    assert shelf.sql("select distinct reason from features_plots") == ["no_weights"]
+    (tmp_path / "away").rename(folder)
+    shelf.run(until="plots")
+    assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (0, 20)
+    assert shelf.sql("select count(*) from features_plots where reason is null") == [20]
