@@ -11,6 +11,7 @@ from (`deployments.sandbox.tables`), with truth tables of its own.
 import json
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ DEFAULTS = {
     **{"clips": 60, "posters": 200},
 }
 SMALLEST = {"films": 20, "tracks": 30, "listeners": 1, "viewers": 1, "playlists": 1, "clips": 0, "posters": 0}
+_LEFT_S = 3600.0  # a world takes seconds to write
 SOURCES = {
     "movielens": "movielens",
     "tmdb_files": "tmdb",
@@ -156,6 +158,9 @@ def _replace(folder: Path, parameters: Mapping[str, int]) -> tuple[BadRow, ...]:
     from deployments.sandbox.contents import write_contents
 
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{folder.name}.????????"):  # by whoever was killed while he wrote
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         new = beside / "new"

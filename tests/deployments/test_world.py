@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from connectors.registry import connect
 from deployments.sandbox import clips
 from deployments.sandbox import world as sandbox
 from deployments.sandbox.songs import make_songs
-from deployments.sandbox.world import SOURCES, World, generate, main
+from deployments.sandbox.world import SMALLEST, SOURCES, World, generate, main
 from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
 from tasks.plan import all_stages
@@ -152,6 +154,15 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="disk full"):
         small(tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:
+    for name, hours in ((".world.abcd1234", 2), (".world.efgh5678", 0)):  # the second may be at work
+        (tmp_path / name / "new").mkdir(parents=True)
+        at = time.time() - 3600 * hours
+        os.utime(tmp_path / name, (at, at))
+    generate(tmp_path / "world", **SMALLEST)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".world.efgh5678", "world"]
 
 
 def test_numbers_too_small_for_a_world_are_refused(tmp_path: Path) -> None:
