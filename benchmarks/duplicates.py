@@ -33,13 +33,13 @@ from deployments.sandbox.sounds import Sounds
 from deployments.sandbox.tables import VideoRow, read_table
 from featurizers.acoustic import chroma_frames, similarity
 from featurizers.audio import decode_window
-from featurizers.audio_fingerprint import audio_fingerprint, bit_error_rate
+from featurizers.audio_fingerprint import bit_error_rate
 from featurizers.duplicates import MOST_CANDIDATES, limits
 from featurizers.image_fingerprint import image_fingerprint, image_similarity
 from featurizers.text_identity import text_key
 from storage.schemas import table_of
 from tasks.duplicates import claimed
-from tasks.fingerprints import title_keys
+from tasks.fingerprints import sound_print, title_keys
 
 WINDOW_S, ASIDE_S = 30.0, 12.0
 PARTS = ("sound", "tones", "pictures", "texts", "world")
@@ -130,8 +130,8 @@ def windows(stretch: Any, dice: np.random.Generator) -> tuple[Any, Any]:
 
 def heard(wave: Any) -> tuple[bytes, Any]:
     """Fingerprint and keys."""
-    made = audio_fingerprint(np.asarray(wave, np.float32), RATE_HZ)
-    return made.to_bytes(), made.keys.tolist()
+    made = sound_print(np.asarray(wave, np.float32), RATE_HZ)
+    return made["value"], made["keys"]
 
 
 def recordings(pieces: dict[tuple[str, int], Any]) -> Tally:

@@ -47,7 +47,7 @@ def lookalikes_stage() -> Stage:
         inputs="select item_id, kind, value_hash as input_hash from fingerprints "
         f"where kind in ('{AUDIO}', '{IMAGE}') and reason is null",
         compute=look_up,
-        chunk_keys=5_000,
+        chunk_keys=2_000,
         seconds_per_key=0.01,
     )
 
@@ -72,7 +72,8 @@ def look_up(rows: pa.Table, store: Store) -> pa.Table:
 
 
 _MET = f"""
-    with known as (select item_id, kind, unnest(keys) as key from fingerprints
+    with known as not materialized (
+                   select item_id, kind, unnest(keys) as key from fingerprints
                    where reason is null and kind in ('{AUDIO}', '{IMAGE}')),
     asked as (from known semi join mine using (item_id, kind)),
     bucket as (from known semi join (select distinct kind, key from asked) using (kind, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.titles import joined, names, read_name
 from featurizers import acoustic, audio_fingerprint, image_fingerprint, text_identity
@@ -18,6 +18,9 @@ from storage.store import Store
 from tasks.features import read_file
 from tasks.settings import Catalogue
 from tasks.stage import Stage, per_item, rows_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TITLES_VERSION = "1"
 AUDIO, IMAGE, TITLE = "audio_window", "image", "title"
@@ -96,7 +99,11 @@ def _file(row: Row, media: MediaFiles) -> bytes:
 def _of_sound(row: Row, media: MediaFiles) -> Row:
     from featurizers.flac import decode_flac
 
-    wave, rate_hz = decode_flac(_file(row, media))
+    return sound_print(*decode_flac(_file(row, media)))
+
+
+def sound_print(wave: NDArray[np.float32], rate_hz: int) -> Row:
+    """`value`, `tones` and `keys` of one mono clip at 22,050 Hz."""
     made, chroma = audio_fingerprint.audio_fingerprint(wave, rate_hz), acoustic.chroma_frames(wave, rate_hz)
     tones = acoustic.chroma_keys(chroma)
     keys = [*made.keys.tolist(), *(tones + (3 << 32)).tolist()]  # groups 0 to 2 are those of the bits
