@@ -24,7 +24,7 @@ class HfVision(HfEncoder):
     256 would take gigabytes.
     """
 
-    code_version: ClassVar[str] = "image2"
+    code_version: ClassVar[str] = "image3"
     _tower: ClassVar[str] = "vision_config"
 
     @cached_property

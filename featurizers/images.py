@@ -7,6 +7,7 @@ Colour profiles are not applied: numbers are read as sRGB, CMYK by Pillow's plai
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def resized(
     target_of: Callable[[tuple[int, int]], tuple[int, int]],
     resample: int | None = None,
     *,
+    spare: float = 2,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> NDArray[np.uint8]:
@@ -98,6 +100,7 @@ def resized(
         data: The file as received.
         target_of: The size wanted; that of a turned picture must be that of the picture, turned.
         resample: `PIL.Image.Resampling`; None: bicubic.
+        spare: A JPEG is decoded at a fraction of its size that is at least so many times the size wanted.
         max_pixels: As for `prove`.
         max_bytes: As for `prove`.
 
@@ -110,7 +113,8 @@ def resized(
     with _opened(data, max_pixels, max_bytes) as (image, format):
         target = target_of(image.size)
         box = None
-        if format == "jpeg" and target != image.size and (draft := image.draft(None, (2 * target[0], 2 * target[1]))):
+        asked = (math.ceil(spare * target[0]), math.ceil(spare * target[1]))
+        if format == "jpeg" and target != image.size and (draft := image.draft(None, asked)):
             box = draft[1]  # a side that 8 does not divide is decoded with a part of a pixel too much
         facts = _decode(image, data, format)
         picture = to_rgb(image)

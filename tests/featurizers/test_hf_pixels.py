@@ -59,8 +59,9 @@ def test_a_turned_photo_is_prepared_upright(kind: str) -> None:
     assert (np.abs(prepare(turned) - prepare(saved(picture, "png"))) <= 2 * level + 1e-5).all()
 
 
-def test_a_large_jpeg_decoded_small_is_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare = preparation(CLIPImageProcessorPil())
+@pytest.mark.parametrize("processor", [CLIPImageProcessorPil(), ConvNextImageProcessorPil(size={"shortest_edge": 224})])
+def test_a_large_jpeg_decoded_small_is_close(processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = preparation(processor)
     assert prepare is not None
     data = saved(photo(1000, 1500), "jpeg", quality=92)
     asked: list[Any] = []

@@ -116,7 +116,7 @@ def test_the_version_changes_with_weights_and_preparation(tmp_path: Path) -> Non
 
 def test_weights_that_are_not_here_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert featurizer("resnet18").version.startswith("image2-")
+    assert featurizer("resnet18").version.startswith("image3-")
     assert featurizer("resnet18").version.endswith("-no_weights")
     with pytest.raises(NoWeights, match="mediateca models pull resnet18"):
         featurizer("resnet18")(PICTURES)
