@@ -3,7 +3,7 @@
     MEDIATECA_REAL_DATA=... python -m benchmarks.duplicates_fit
 
 Half-way between the least alike copies, made in the ways named `fitted` there, and the most alike of other recordings
-and pictures. `benchmarks.duplicates` measures on copies made in other ways.
+and pictures; of tones the former. `benchmarks.duplicates` measures on copies made in other ways.
 """
 
 import json
@@ -55,10 +55,11 @@ def fit(data: Path, pieces: dict[tuple[str, int], Any], count: int) -> dict[str,
         "picture": (float(np.percentile(copies, 1)), max(strangers)),
     }
     return {
-        "limits": {name: round(sum(pair) / 2, 3) for name, pair in ends.items()},
+        # Of tones the least alike copy itself: generated songs over one chord sequence come as near as 0.75 (2026-11).
+        "limits": {n: round(pair[0] if n == "tones" else sum(pair) / 2, 3) for n, pair in ends.items()},
         "provenance": {
             "script": "python -m benchmarks.duplicates_fit",
-            "half-way between copies and others": {n: [round(v, 3) for v in pair] for n, pair in ends.items()},
+            "copies and others": {n: [round(v, 3) for v in pair] for n, pair in ends.items()},
             "fitted": {
                 "sound": list(altered.SOUND_FITTED),
                 "tones": ["0.8 % faster"],
