@@ -35,6 +35,7 @@ from storage.store import Store
 
 QUOTAS = ("lastfm", "spotify", "genius", "tmdb", "youtube")
 MOST_DAYS = 40
+ITEM_IDS = {"item_id", "item_a", "item_b", "component"}
 # What another day may mend; all else is an answer.
 PASSING = (Reason.QUOTA, Reason.BLOCKED_PAGE, Reason.UNREACHABLE, Reason.NO_ACCESS, Reason.INTERNAL_ERROR)
 # Words of `deployments.sandbox.block_pages` that no message of ours repeats.
@@ -85,7 +86,7 @@ def prove(folder: Path, catalogue: Path, *, seed: int = 0, build: Build = build,
         began = time.perf_counter()
         days_rough = weather(sandbox, catalogue, stormy, keys, build)
         told = sandbox.log.report()
-    want, got = (_comparable(snapshot(store, without=("attempt",))) for store in (calm, stormy))
+    want, got = comparable(*(snapshot(store, without=("attempt",)) for store in (calm, stormy)))
     met = Counter[str]()
     for row in told["answers"]:
         met[row["fault"]] += row["count"]
@@ -148,12 +149,42 @@ def _with_quotas(rough: Faults, asked: Mapping[str, int]) -> Faults:
     return rough.model_copy(update={"services": daily})
 
 
-def _comparable(found: Snapshot) -> Snapshot:
-    """Without what is said of the release before, which is another one each day."""
-    for row in found.get("validations", ()):
-        if row["compared_with"] is not None:
+def comparable(want: Snapshot, got: Snapshot) -> tuple[Snapshot, Snapshot]:
+    """Both without what must differ between one build and many.
+
+    An item keeps the id under which it was first seen: here it is named by the entity that any order of nights names
+    it by. What was asked on the way to what is known now stays in `raw` and `entities`; which listener's history told
+    of a track first is chance; checks, pages and indexes tell of releases and of ids.
+    """
+    for found in (want, got):
+        for name in ("indexes", "reports"):
+            for row in found.get(name, ()):
+                row.update(dict.fromkeys(("ids_sha256", "size_bytes", "release_id", "compared_with"), None))
+        for row in found.get("raw", ()):
+            row["url"] = None if row["entity"] == "track" else row["url"]
+        _rename(found)
+    for name in ("raw", "entities"):
+        asked = {_key(name, row) for row in want.get(name, ())}
+        got[name] = [row for row in got.get(name, ()) if _key(name, row) in asked]
+    compared = {_key("validations", row) for row in want["validations"] + got["validations"] if row["compared_with"]}
+    for row in want["validations"] + got["validations"]:
+        if _key("validations", row) in compared:
             row.update(dict.fromkeys(("compared_with", "observed", "examples"), None))
-    return found
+    return want, got
+
+
+def _key(table: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in table_of(table).key)
+
+
+def _rename(found: Snapshot) -> None:
+    own: dict[str, str] = {}
+    for row in found.get("links", ()):
+        if row["state"] == "accepted" and row["method"] == "own":
+            own[row["item_id"]] = min(row["entity_id"], own.get(row["item_id"], row["entity_id"]))
+    for rows in found.values():
+        for row in rows:
+            row.update({name: own.get(row[name], row[name]) for name in ITEM_IDS & row.keys()})
 
 
 def _secrets_in(folder: Path, keys: Mapping[str, str]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from storage.media import media_name
+from storage.releases import kept_versions
 from storage.schemas import LOGS, Table, table_of
 from storage.store import Store, rows_of
 from tasks.maintain import vacuum
@@ -71,7 +72,12 @@ def differences(want: Snapshot, got: Snapshot) -> list[str]:
 def media_faults(store: Store) -> list[str]:
     """Media files that are not what their name says, missing, or left over after house-keeping."""
     vacuum(store)
-    rows = rows_of(store.database(only=("media",)).sql("select sha256, format from media where sha256 is not null"))
+    states = [{"media": version} for version in kept_versions(store, "media")]  # of releases that may be served again
+    rows = [
+        row
+        for con in (store.database(state, only=("media",)) for state in (None, *states))
+        for row in rows_of(con.sql("select sha256, format from media where sha256 is not null"))
+    ]
     named = {media_name(row["sha256"], row["format"]): row["sha256"] for row in rows}
     there = store.objects.names("media")
     whole = {n for n in named.keys() & there.keys() if hashlib.sha256(store.objects.read(n)).hexdigest() == named[n]}
