@@ -61,6 +61,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {s["stage"]: s["done"] for s in built["stages"]} == {
         "ingest": 3, "entities": 3, "links": 3, "items": 3, "users": 2, "texts": 3, "tabular": 3, "index": 1,
         "validate": 39, "report": 1, "release": 1,
+        "fingerprints.sound": 0, "fingerprints.pictures": 0, "fingerprints.words": 0, "fingerprints.titles": 3,
+        "lookalikes": 0, "duplicates": 0,
     }  # fmt: skip
     assert all(s.keys() >= {"stage", "done", "skipped", "failed", "seconds"} for s in built["stages"])
     assert servers(home) == []
@@ -88,7 +90,9 @@ def test_build_with_nothing_to_do_says_so_and_starts_no_server(built: Path) -> N
 
 def test_plan_json(built: Path) -> None:
     stages = json.loads(cli(built, "plan", "small.yaml", "--json").stdout)["stages"]
-    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular", "index", "validate", "report"]
+    names = ["ingest", "entities", "links", "items", "users", "texts", "tabular"]
+    names += [f"fingerprints.{what}" for what in ("sound", "pictures", "words", "titles")]
+    names += ["lookalikes", "duplicates", "index", "validate", "report"]
     names.append("release")
     assert [s["stage"] for s in stages] == names
     wanted = {"up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate"}
