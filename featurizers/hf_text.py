@@ -122,9 +122,8 @@ class HfText(HfEncoder):
         while start < len(order):
             longest = len(pieces[order[start]])
             part = order[start : start + max(1, min(self._batch_size, self._batch_tokens // max(1, longest)))]
-            if (
-                self._precision == "int8"
-            ):  # padding moves the last digits of attention, and rounding makes levels of them
+            # Padding moves the last digits of attention, and rounding makes levels of them.
+            if self._precision == "int8":
                 part = [i for i in part if len(pieces[i]) == longest]
             yield part
             start += len(part)
