@@ -23,13 +23,16 @@ def duplicates(con: Any) -> str:
         return ""
     lead = (
         "Items that are one recording, picture or text, which no split may part, and items that are one work: covers, "
-        "live versions, remakes. Components of many items wait for a person: `mediateca links review`."
+        "live versions, remakes. Components of many items wait for a person (mediateca links review)."
     )
     rows = [(_WORDS[relation], by, state, n) for relation, by, state, n in counted]
     heads = ("relation", "told by", "state", "pairs")
-    return section(
-        "duplicates", "Duplicates", lead, table(heads, rows, caption="Pairs by relation"), _components(con), _pairs(con)
-    )
+    counts = _block("Pairs by relation", heads, rows)
+    return section("duplicates", "Duplicates", lead, counts, _components(con), _pairs(con))
+
+
+def _block(name: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    return f'<div class="block"><h3>{name}</h3>{table(heads, rows, caption=name)}</div>' if rows else ""
 
 
 def _components(con: Any) -> str:
@@ -45,7 +48,7 @@ def _components(con: Any) -> str:
         (_WORDS[one["relation"]], one["n"], shortened("; ".join(t or "" for t in one["titles"]), _TITLE), one["state"])
         for one in found
     ]
-    return table(("relation", "items", "such as", "state"), rows, caption="Largest components") if rows else ""
+    return _block("Largest components", ("relation", "items", "such as", "state"), rows)
 
 
 def _pairs(con: Any) -> str:
@@ -62,4 +65,4 @@ def _pairs(con: Any) -> str:
         (_WORDS[row["relation"]], *(shortened(row[name] or "", _TITLE) for name in ("one", "other")), row["evidence"])
         for row in found
     ]
-    return table(("relation", "one", "the other", "evidence"), rows, caption="The least sure pairs") if rows else ""
+    return _block("The least sure pairs", ("relation", "one", "the other", "evidence"), rows)
