@@ -79,7 +79,7 @@ def _code_of(exc: Exception) -> int | None:
     if names & {"StoreError", "ConnectorError", "ServerError"}:
         return FAILED
     if (
-        type(exc).__module__.startswith(("tasks.", "connectors.", "storage.", "deployments."))
+        type(exc).__module__.startswith(("tasks.", "connectors.", "storage.", "deployments.", "featurizers."))
         or type(exc) is ValueError
     ):
         return USAGE

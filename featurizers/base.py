@@ -21,6 +21,10 @@ class NoWeights(Exception):
     """The encoder's weights are not at hand; the message says how to get them."""
 
 
+class NoDevice(RuntimeError):
+    """This machine cannot run the encoder as it was asked to; the message says what to write."""
+
+
 class MediaError(Exception):
     """A picture or recording cannot be used; `reason` can be counted, `detail` is for people."""
 

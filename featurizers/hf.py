@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from featurizers.base import FeatureSpec, NoWeights
+from safetensors import SafetensorError
+
+from featurizers.base import FeatureSpec, NoDevice, NoWeights
 from featurizers.encoders import Precision, usual_precision
 from featurizers.weights import Weights, check_weights, weights_digest, weights_folder
 from storage.hashing import digest_of
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 Pooling = Literal["cls", "mean", "last", "pooler", "projection"]
 _PROJECTED = ("text_embeds", "image_embeds", "audio_embeds")
+# How configurations call the width of the last layer: BERT and ResNet; T5; DistilBERT; GPT-2.
+_WIDTHS = ("hidden_size", "hidden_sizes", "d_model", "dim", "n_embd")
+_UNUSABLE = (AttributeError, ImportError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError)
 _AHEAD = 2  # batches that are prepared while the model has one
 
 
@@ -91,11 +96,20 @@ class HfEncoder:
 
         Raises:
             NoWeights: Its configuration is not here.
-            ValueError: It has no projection, and that is what is asked for.
+            ValueError: It cannot be read, names no width, or has no projection, and that is what is asked for.
         """
-        config = json.loads((weights_folder(self._weights) / "config.json").read_text(encoding="utf-8"))
         unit = "unit-norm" if self._normalise else "activation"
-        return FeatureSpec(shape=(self._width(config),), dtype="float32", unit=unit)
+        return FeatureSpec(shape=(self._width(self.config()),), dtype="float32", unit=unit)
+
+    def config(self) -> dict[str, Any]:
+        """What `config.json` beside the weights says.
+
+        Raises:
+            NoWeights: It is not here.
+            ValueError: It is no JSON.
+        """
+        with self.loading():
+            return dict(json.loads((weights_folder(self._weights) / "config.json").read_text(encoding="utf-8")))
 
     def _width(self, config: dict[str, Any]) -> int:
         if self._pooling == "projection":
@@ -103,7 +117,28 @@ class HfEncoder:
                 raise ValueError(self._without("projection"))
             return int(config["projection_dim"])
         tower = config.get(self._tower) or config
-        return int(tower.get("hidden_size") or tower["hidden_sizes"][-1])
+        width = next((tower[name] for name in _WIDTHS if name in tower), None)
+        if width is None:
+            raise ValueError(f"{self.name}: config.json of {self._weights.model} has none of {', '.join(_WIDTHS)}")
+        return int(width[-1] if isinstance(width, list) else width)
+
+    @contextmanager
+    def loading(self) -> Generator[None]:
+        """What a model's files are refused for, as one line that names them.
+
+        Raises:
+            ValueError: transformers, or json, cannot make of them what is asked for.
+        """
+        try:
+            yield
+        except _UNUSABLE as exc:
+            # Its words on code that comes with a model are how to run it, which is never done.
+            code = "it needs code of its own, and none is run" if "trust_remote_code" in str(exc) else ""
+            said = code or f"{type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
+            raise ValueError(
+                f"{self.name}: {self._weights.model} cannot be loaded as {self._architecture}: {said}; save it anew by "
+                "`save_pretrained` with its tokenizer or processor, or correct `family`, `model` and `architecture`"
+            ) from exc
 
     @cached_property
     def model(self) -> Any:
@@ -112,7 +147,7 @@ class HfEncoder:
         Raises:
             NoWeights: The weights are not here.
             ValueError: The file is not the pinned one, or lacks a part that is needed.
-            RuntimeError: A GPU was asked for and there is none, or the machine cannot compute in this precision.
+            NoDevice: A GPU was asked for and there is none, or the machine cannot compute in this precision.
         """
         folder = weights_folder(self._weights)
         check_weights(self._weights, folder)
@@ -122,19 +157,20 @@ class HfEncoder:
         from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
         if self._device.startswith("cuda") and not torch.cuda.is_available():
-            raise RuntimeError(f"{self.name}: device '{self._device}' was asked for and torch finds no GPU; write cpu")
+            raise NoDevice(f"{self.name}: device '{self._device}' was asked for and torch finds no GPU; write cpu")
         disable_progress_bar()  # of loading: the stage has a bar of its own
         before = get_verbosity()
         set_verbosity_error()  # a classifier's head that is left out is no news
         try:
-            model, found = getattr(transformers, self._architecture).from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
+            with self.loading():
+                model, found = getattr(transformers, self._architecture).from_pretrained(
+                    folder,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
         finally:
             set_verbosity(before)
         self._check_whole(found)
@@ -153,7 +189,7 @@ class HfEncoder:
             raise ValueError(f"{self.name}: DeBERTa gives no numbers in fp16; write `precision: bf16` or fp32")
         if self._precision == "bf16" and self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
             # Not another precision in silence: it is part of the version.
-            raise RuntimeError(f"{self.name}: this GPU has no bf16; write `precision: fp16` or fp32")
+            raise NoDevice(f"{self.name}: this GPU has no bf16; write `precision: fp16` or fp32")
 
     def _check_whole(self, found: dict[str, Any]) -> None:
         """Weights that the file lacks are drawn at random: every run would give other numbers."""

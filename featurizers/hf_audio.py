@@ -3,7 +3,6 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby
@@ -64,11 +63,10 @@ class HfAudio(HfEncoder):
         """
         from transformers import AutoFeatureExtractor
 
-        found = preparation(
-            AutoFeatureExtractor.from_pretrained(
-                weights_folder(self._weights), local_files_only=True, trust_remote_code=False
-            )
-        )
+        folder = weights_folder(self._weights)
+        with self.loading():
+            extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        found = preparation(extractor)
         most = found.longest and found.longest / found.rate_hz
         if most and self._piece_s and self._piece_s > most:
             raise ValueError(f"{self.name}: piece_s {self._piece_s:g}; {self._weights.model} takes {most:g} s at once")
@@ -81,7 +79,7 @@ class HfAudio(HfEncoder):
         Raises:
             ValueError: Also where MERT is one that is more than a HuBERT.
         """
-        config = json.loads((weights_folder(self._weights) / "config.json").read_text(encoding="utf-8"))
+        config = self.config()
         if odd := [key for key in _BEYOND_HUBERT if config.get(key)]:
             raise ValueError(
                 f"{self.name}: {self._weights.model} has `{odd[0]}`, which is code of its own; none is run"

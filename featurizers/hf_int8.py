@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from featurizers.base import NoDevice
+
 _KEPT = ("pooler", "projection")  # once per text, not per token: nothing to gain
 # torch has public names for neither; the pin of torch in pyproject.toml holds both.
 _int_mm: Any = torch._int_mm  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
@@ -46,10 +48,10 @@ def in_int8(model: Any) -> Any:
     """The model with its linear layers replaced, in place.
 
     Raises:
-        RuntimeError: The processor has no VNNI instructions; without them sums overflow, and nothing is faster.
+        NoDevice: The processor has no VNNI instructions; without them sums overflow, and nothing is faster.
     """
     if not has_vnni():
-        raise RuntimeError("`precision: int8` needs a processor with VNNI instructions (AVX-512 or AVX); write fp32")
+        raise NoDevice("`precision: int8` needs a processor with VNNI instructions (AVX-512 or AVX); write fp32")
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear) and not any(part in name for part in _KEPT):
             model.set_submodule(name, Int8Linear(module))

@@ -20,6 +20,7 @@ Overflow = Literal["cut", "chunk"]
 _CPU_TOKENS, _GPU_TOKENS = 1_024, 16_384
 """Word pieces per forward pass. On CPU what lies between two layers then stays in its caches: 8,192 took 1.5 times the
 CPU seconds in fp32 and twice in int8 (all-MiniLM-L6-v2, two cores with 1 MB each)."""
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 MOST_CHUNKS = 64  # of one text; a book is no document of an item
 
 
@@ -60,13 +61,16 @@ class HfText(HfEncoder):
         """The tokenizer beside the weights.
 
         Raises:
-            ValueError: It cannot pad, or `max_tokens` is more than the model has positions for.
+            ValueError: It is not there, cannot pad, or `max_tokens` is more than the model has positions for.
         """
         from transformers import AutoTokenizer
 
-        found = AutoTokenizer.from_pretrained(
-            weights_folder(self._weights), local_files_only=True, trust_remote_code=False
-        )
+        folder = weights_folder(self._weights)
+        # transformers 5 makes a tokenizer without a word from nothing, and every text is [UNK].
+        if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
+            raise ValueError(f"{self.name}: {folder} has none of {', '.join(_VOCABULARIES)}; save the tokenizer there")
+        with self.loading():
+            found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = getattr(self.model.config, self._tower, self.model.config)
         most = getattr(config, "max_position_embeddings", None)
         if most is not None and self._max_tokens > most:

@@ -32,9 +32,11 @@ class HfVision(HfEncoder):
         """The processor beside the weights; `pil`, as torchvision would give other bytes where it is installed."""
         from transformers import AutoImageProcessor
 
-        return AutoImageProcessor.from_pretrained(
-            weights_folder(self._weights), backend="pil", local_files_only=True, trust_remote_code=False
-        )
+        folder = weights_folder(self._weights)
+        with self.loading():
+            return AutoImageProcessor.from_pretrained(
+                folder, backend="pil", local_files_only=True, trust_remote_code=False
+            )
 
     @cached_property
     def _preparation(self) -> Preparation | None:

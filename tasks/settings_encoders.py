@@ -1,7 +1,8 @@
 """What a catalogue says of an encoder: which weights, and how it is run."""
 
 import re
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -47,6 +48,9 @@ class EncoderSettings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _as_known(cls, said: Any) -> Any:
+        if not isinstance(said, Mapping):
+            raise ValueError("expected keys and values, such as `{precision: bf16}`, or `{}` for the usual ones")
+        said = cast("Mapping[str, Any]", said)
         name = said[NAME]
         if not _NAME.fullmatch(name):
             raise ValueError(f"featurizer '{name}': a name is lower-case letters, digits and _")

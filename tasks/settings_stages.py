@@ -52,9 +52,11 @@ class FeaturizerSettings(BaseModel):
     def _know_their_names(cls, said: Any) -> Any:
         if not isinstance(said, Mapping):
             return said
+        # `minilm:` with nothing behind it is asked for all the same: YAML's null means no settings.
+        given = {name: {} if value is None else value for name, value in cast("Mapping[str, Any]", said).items()}
         return {
             name: {NAME: name, **value} if name not in cls.model_fields and isinstance(value, Mapping) else value
-            for name, value in cast("Mapping[str, Any]", said).items()
+            for name, value in given.items()
         }
 
     @property

@@ -1,7 +1,10 @@
 """Encoders as data, and their weights: found, checked, converted."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +57,64 @@ def test_installed_weights_are_those_of_the_hub_and_their_record_is_believed(mon
     check_weights(weights, weights_folder(weights))
     monkeypatch.setattr("featurizers.weights.sha256_of", lambda *_: pytest.fail("90 MB were read for a plan"))
     assert re.fullmatch("[0-9a-f]{12}", weights_digest(weights))
+
+
+def test_installed_weights_are_fetched_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    weights = Weights("sentence-transformers/all-MiniLM-L6-v2")
+    assert pull_weights(weights) == weights_folder(weights)
+
+
+def test_a_folder_that_is_not_there_is_not_to_be_fetched(tmp_path: Path) -> None:
+    with pytest.raises(NoWeights, match=r"there is no folder .*/gone; correct `model`, or put there what"):
+        weights_folder(Weights(str(tmp_path / "gone")))
+
+
+def _without(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _changed(folder: Path, **said: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | said), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "settings", "said"),
+    [
+        (lambda folder: None, {"architecture": "Nope"}, "as Nope: AttributeError"),
+        (lambda folder: None, {"architecture": "BertTokenizer"}, "as BertTokenizer: "),
+        (lambda folder: (folder / "config.json").write_text('{"hidden'), {}, "JSONDecodeError"),
+        (lambda folder: _without(folder, "tokenizer.json", "vocab.txt"), {}, "has none of tokenizer.json, vocab.txt"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 99), {}, "SafetensorError"),
+        (lambda folder: _changed(folder, model_type="own", auto_map={"AutoConfig": "own.Own"}), {}, "code of its own,"),
+        (lambda folder: _changed(folder, hidden_size=32), {}, "cannot be loaded"),
+    ],
+)
+def test_files_that_make_no_encoder_are_told_in_a_line(
+    tmp_path: Path, spoil: Callable[[Path], object], settings: dict[str, Any], said: str
+) -> None:
+    folder = tiny_bert(tmp_path / "bert")
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    spoil(folder)
+    encode = featurizer("mine", family="text", model=str(folder), max_tokens=64, **settings)
+    with pytest.raises(ValueError, match=r"^mine: .*bert ") as told:
+        encode(["a film about a shark"])
+    assert type(told.value) is ValueError  # what the command shows without a traceback
+    assert said in str(told.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("key", ["d_model", "dim", "n_embd", "hidden_sizes"])
+def test_the_width_of_a_model_has_the_names_that_models_give_it(tmp_path: Path, key: str) -> None:
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").write_text(json.dumps({key: [8, 16] if key == "hidden_sizes" else 16}))
+    encode = featurizer("mine", family="text", model=str(tmp_path))
+    assert encode.spec.shape == (16,)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"mine: config.json of .* has none of hidden_size, "):
+        _ = encode.spec
 
 
 @pytest.fixture

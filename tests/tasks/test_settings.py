@@ -204,6 +204,8 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ("clip: {precision: int4}", "'featurizers.clip.precision': Input should be 'fp32', 'bf16', 'fp16' or 'int8'"),
         ("fast: {family: text, model: ./mine, precision: int8}", "write one of fp32, bf16, fp16"),
         ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
+        ("bert: true", "expected keys and values, such as `{precision: bf16}`, or `{}` for the usual ones"),
+        ("mine:", "unknown featurizer 'mine'"),
     ],
 )
 def test_what_an_encoder_cannot_be_is_told_before_anything_runs(refused, written: str, said: str) -> None:
@@ -217,6 +219,11 @@ def test_int8_is_of_cpus(tmp_path: Path) -> None:
     assert EncoderSettings.model_validate({"name": "quick", **of}).arguments["precision"] == "int8"
     with pytest.raises(ValueError, match="`precision: int8` is of CPUs, and the device is 'cuda'; write bf16"):
         EncoderSettings.model_validate({"name": "quick", "device": "cuda", **of})
+
+
+def test_a_featurizer_with_nothing_behind_its_name_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "shelf.yml").write_text(GOOD + "  bert:\n  mel:\n")
+    assert {"bert", "mel"} <= load_catalogue(str(tmp_path / "shelf.yml")).featurizers.chosen.keys()
 
 
 def test_encoders_have_their_known_weights_by_default(tmp_path: Path) -> None:
