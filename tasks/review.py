@@ -217,15 +217,18 @@ def undo_last(store: Store, catalogue: Catalogue, *, source: str | None = None, 
 def _refuse_unknown(store: Store, catalogue: Catalogue, decisions: Sequence[Decided]) -> None:
     known = reviewed_sources(catalogue)
     con = store.database(only=("items",))
-    asked = sorted({one.item_id for one in decisions})
+    # Both sides of a duplicate are items; a candidate of a source may be one that no search offered.
+    named = [(one.item_id, one.source_id) if one.source in RELATIONS else (one.item_id,) for one in decisions]
+    asked = sorted({item for items in named for item in items})
     there = {
         item
         for (item,) in con.execute("from (select unnest(?) as i) semi join items on item_id = i", [asked]).fetchall()
     }
     told = [
-        f"no item '{one.item_id}'; `mediateca links review CATALOGUE --json` lists the pairs with their ids"
-        for one in decisions
-        if one.item_id not in there
+        f"no item '{item}'; `mediateca links review CATALOGUE --json` lists the pairs with their ids"
+        for items in named
+        for item in items
+        if item not in there
     ]
     told += [
         f"unknown source '{one.source}'; {nearest(one.source, known)}searched are: {', '.join(known)}"

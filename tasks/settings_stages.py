@@ -52,12 +52,15 @@ class FeaturizerSettings(BaseModel):
     def _know_their_names(cls, said: Any) -> Any:
         if not isinstance(said, Mapping):
             return said
-        # `minilm:` with nothing behind it is asked for all the same: YAML's null means no settings.
-        given = {name: {} if value is None else value for name, value in cast("Mapping[str, Any]", said).items()}
-        return {
-            name: {NAME: name, **value} if name not in cls.model_fields and isinstance(value, Mapping) else value
-            for name, value in given.items()
-        }
+
+        def named(name: str, value: Any) -> Any:
+            if name in cls.model_fields:
+                return value
+            if value is None:  # `minilm:` with nothing behind it asks for the usual settings
+                return {NAME: name}
+            return {NAME: name, **value} if isinstance(value, Mapping) else value
+
+        return {name: named(name, value) for name, value in cast("Mapping[str, Any]", said).items()}
 
     @property
     def encoders(self) -> dict[str, EncoderSettings]:

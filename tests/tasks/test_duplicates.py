@@ -1,6 +1,7 @@
 """Items that are one recording or one work: found among others, kept up with what changes, judged by people."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,9 @@ def test_a_large_component_goes_to_review_and_people_part_it(shelf: Shelf) -> No
         for p in asked
         if wrong in (p.item_id, p.source_id)
     ]
+    misspelt = replace(said[0], source_id="nowhere")
+    with pytest.raises(ValueError, match="nothing was decided\nno item 'nowhere'"):
+        decide(shelf.store, shelf.catalogue, [misspelt])
     assert decide(shelf.store, shelf.catalogue, said) == 2
     shelf.run()
     assert sorted(shelf.sql("select state from duplicates")) == ["accepted", "rejected", "rejected"]
