@@ -75,7 +75,7 @@ class EncoderSettings(Strict):
                 f"`normalise` of '{self.name}' is {str(usual).lower()}; take a name of your own for another"
             )
         for family, keys in _OWN.items():
-            odd = [key for key in keys if key in self.model_fields_set]
+            odd = [key for key in keys if getattr(self, key) != type(self).model_fields[key].default]
             if self.family != family and odd:
                 said = f"`{odd[0]}` is of encoders of {_READS[family]}; '{self.name}' reads {_READS[self.family]}"
                 raise ValueError(said)

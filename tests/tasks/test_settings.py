@@ -7,7 +7,7 @@ import pytest
 
 from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
-from tasks.settings import CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings import Catalogue, CatalogueError, SourceSettings, load_catalogue, shipped
 from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import ValidationSettings
 
@@ -397,3 +397,14 @@ def test_a_secret_in_a_catalogue_is_refused_and_not_repeated(options: dict[str, 
 
 def test_addresses_and_limits_are_no_secrets() -> None:
     SourceSettings(connector="spotify", options={"token_url": "http://127.0.0.1:1/token", "policy": {"retries": 2}})
+
+
+def test_a_catalogue_as_a_release_keeps_it_can_be_read_again() -> None:
+    said = {
+        "catalogue": "c",
+        "store": "s",
+        "sources": {"movielens": {"connector": "movielens", "path": "."}},
+        "featurizers": {"bert": {}, "dino": {}, "clap": {"piece_s": 5}, "mel": {}},
+    }
+    catalogue = Catalogue.model_validate(said)
+    assert Catalogue.model_validate(catalogue.model_dump(mode="json")) == catalogue
