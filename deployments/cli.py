@@ -146,7 +146,9 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    if title:  # printed apart: a Table's own breaks at the terminal's width, in the midst of "release v1"
+        typer.secho(title, italic=True)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
     for row in rows:

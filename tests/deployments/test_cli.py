@@ -116,6 +116,11 @@ def test_status_json(built: Path) -> None:
     assert answer["tables"]["quarantine"]["reasons"] == {"bad_value": 1}
 
 
+def test_what_stands_above_a_table_is_one_line_in_a_narrow_terminal(built: Path) -> None:
+    ran = cli(built, "status", "small.yaml", COLUMNS="40")
+    assert ran.stdout.splitlines()[0] == f"small: {built / 'small'}, release v1"
+
+
 def test_report_names_the_page_and_copies_it(built: Path, tmp_path: Path) -> None:
     place = Path(cli(built, "report", "small.yaml").stdout.strip())
     content = place.read_bytes()
