@@ -1,0 +1,222 @@
+"""What a recommender learns from and is asked: events, queries and cases, as arrays.
+
+Items and users are numbers here: places in the sorted lists of a `Dataset`. Sizes in comments: N events, V items,
+U users, B queries, T targets, H events of all histories together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_TIME = np.iinfo(np.int64).min
+"""`at` of an event whose source gives no time: the order of its file is all there is."""
+UNKNOWN = -1
+"""A user whom training has not seen."""
+NOBODY = 0
+"""Code of a gender or country that is not known."""
+
+KnownAt = Literal["static", "release", "fetched"]
+"""When a value became known: always; with the item itself; when it was fetched (counts, votes, charts)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Who met which item, sorted by user, then time, then the order of the file (stable)."""
+
+    user: NDArray[np.int32]  # (N,)
+    item: NDArray[np.int32]  # (N,)
+    at: NDArray[np.int64]  # (N,) milliseconds since 1970, or NO_TIME
+    value: NDArray[np.float32]  # (N,) the rating; NaN where there is none
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Events:
+        """The events of a mask or of places, in the order given."""
+        return Events(user=self.user[chosen], item=self.item[chosen], at=self.at[chosen], value=self.value[chosen])
+
+    def bounds(self, users: int) -> NDArray[np.int64]:
+        """(users + 1,): the events of user u are those from bounds[u] to bounds[u + 1]."""
+        return np.searchsorted(self.user, np.arange(users + 1)).astype(np.int64)
+
+    def histories(self, users: int) -> Ragged:
+        """Each user's items, oldest first."""
+        return Ragged(values=self.item, starts=self.bounds(users))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ragged:
+    """Rows of different lengths: row b is values[starts[b] : starts[b + 1]]."""
+
+    values: NDArray[np.int32]
+    starts: NDArray[np.int64]  # (B + 1,)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        return self.values[self.starts[row] : self.starts[row + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(B,)."""
+        return np.diff(self.starts)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(H,): which row each value belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, rows: NDArray[np.int64]) -> Ragged:
+        """These rows, in this order."""
+        lengths = self.lengths[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        return Ragged(values=self.values[np.repeat(self.starts[rows], lengths) + within], starts=starts)
+
+    @classmethod
+    def of(cls, rows: list[list[int]] | list[NDArray[np.int32]]) -> Ragged:
+        """From rows of items."""
+        lengths = [len(row) for row in rows]
+        values = np.concatenate([np.asarray(row, np.int32) for row in rows]) if rows else np.empty(0, np.int32)
+        return cls(values=values.astype(np.int32), starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One feature of all items."""
+
+    name: str
+    values: NDArray[np.float32]  # (V, d); zeros where there is none
+    present: NDArray[np.bool_]  # (V,)
+    known_at: KnownAt
+    fetched_at: NDArray[np.int64] | None = None  # (V,) milliseconds since 1970; of `fetched` alone
+    version: str = ""  # of the featurizer: one for all vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A release as training reads it."""
+
+    name: str  # release, or what it was made from
+    item_ids: tuple[str, ...]  # V, sorted
+    user_ids: tuple[str, ...]  # U, sorted
+    events: Events
+    titles: tuple[str, ...] = ()  # V
+    kinds: tuple[str, ...] = ()  # V: film, track
+    creators: Ragged | None = None  # of V items: codes of artists or directors
+    genres: Ragged | None = None  # of V items
+    years: NDArray[np.int32] | None = None  # (V,); 0 is unknown
+    recordings: NDArray[np.int32] | None = None  # (V,): items of one `same_recording` group share a number
+    works: NDArray[np.int32] | None = None  # (V,): likewise `same_work`
+    profiles: NDArray[np.int32] | None = None  # (U, 2): codes of gender and country; NOBODY is unknown
+    genders: tuple[str, ...] = ("",)  # what the codes stand for
+    countries: tuple[str, ...] = ("",)
+    features: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
+    honest_time: bool = True  # False: times say when people rated, not when they watched (MovieLens)
+
+    @property
+    def items(self) -> int:
+        """V."""
+        return len(self.item_ids)
+
+    @property
+    def users(self) -> int:
+        """U."""
+        return len(self.user_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """What a recommender is asked: who, with which history, when. B rows."""
+
+    user: NDArray[np.int32]  # (B,) or UNKNOWN
+    history: Ragged  # items, oldest first
+    history_at: NDArray[np.int64]  # (H,) beside history.values
+    at: NDArray[np.int64]  # (B,): when it is asked; the history is strictly before
+    profile: NDArray[np.int32]  # (B, 2): codes of gender and country
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: NDArray[np.int64]) -> Queries:
+        """These queries, in this order."""
+        times = Ragged(values=self.history_at, starts=self.history.starts).take(rows).values  # type: ignore[arg-type]
+        return Queries(
+            user=self.user[rows],
+            history=self.history.take(rows),
+            history_at=times,  # type: ignore[arg-type]
+            at=self.at[rows],
+            profile=self.profile[rows],
+        )
+
+    def chunks(self, rows: int) -> Iterator[Queries]:
+        """The same, so many at a time."""
+        return (self.take(np.arange(i, min(i + rows, len(self)))) for i in range(0, len(self), rows))
+
+    @classmethod
+    def of(cls, histories: list[list[int]]) -> Queries:
+        """Histories alone: of users nobody knows, asked at no time."""
+        history, count = Ragged.of(histories), len(histories)
+        return cls(
+            user=np.full(count, UNKNOWN, np.int32),
+            history=history,
+            history_at=np.full(len(history.values), NO_TIME, np.int64),
+            at=np.full(count, NO_TIME, np.int64),
+            profile=np.full((count, 2), NOBODY, np.int32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """Queries with the answers that were held out, and among which items they are looked for."""
+
+    queries: Queries
+    targets: Ragged  # per query at least one item
+    candidates: NDArray[np.bool_]  # (V,): among these the targets are ranked
+    filter_seen: bool  # items of the history are no candidates (films: true; music: false, listeners repeat)
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: NDArray[np.int64]) -> Cases:
+        """These cases, in this order."""
+        return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """All that a model may see while it is fitted; nothing in it is later than any target."""
+
+    events: Events
+    items: int  # V
+    users: int  # U; not every one has events here
+    profiles: NDArray[np.int32]  # (U, 2)
+    features: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
+    creators: Ragged | None = None
+    genres: Ragged | None = None
+    validation: Cases | None = None  # for early stopping; never the test
+
+    def popularity(self) -> NDArray[np.int64]:
+        """(V,): events per item, of the training part alone."""
+        return np.bincount(self.events.item, minlength=self.items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A dataset cut by a protocol: what is learnt from, what is tuned on, what is reported."""
+
+    protocol: Mapping[str, object]  # the protocol and its options, as JSON
+    data: Dataset
+    train: TrainingSet
+    validation: Cases
+    test: Cases
+    notes: tuple[str, ...] = ()  # what a report must say of it

@@ -1,0 +1,41 @@
+"""The contract of a recommender; one test runs over all that `training.models.registry` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data import Queries, TrainingSet
+
+
+class Recommender(Protocol):
+    """Learns from a training set, then scores every item for any query, of users it has never seen too.
+
+    Made from its own frozen config: `Sasrec(SasrecConfig(dimension=64))`. Given the same training set and config, a
+    refit gives the same scores on CPU; a model saved and loaded again, too.
+    """
+
+    name: ClassVar[str]
+
+    def fit(self, train: TrainingSet) -> Self:
+        """Learn; returns itself."""
+        ...
+
+    def score(self, queries: Queries) -> NDArray[np.float32]:
+        """(B, V), higher is better, finite; the same for a query alone and in a batch.
+
+        Nothing is filtered here: what was seen, or is no candidate, the evaluator and `recommend` take out.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write config and weights as JSON and safetensors into an empty folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote."""
+        ...
