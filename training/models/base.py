@@ -39,3 +39,15 @@ class Recommender(Protocol):
     def load(cls, folder: Path) -> Self:
         """What `save` wrote."""
         ...
+
+
+class Retriever(Recommender, Protocol):
+    """A recommender whose score is the inner product of a query's vector and an item's: what an index can serve."""
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(V, D), in evaluation mode."""
+        ...
+
+    def query_vectors(self, queries: Queries) -> NDArray[np.float32]:
+        """(B, D), in evaluation mode; `score` is query_vectors @ item_vectors.T."""
+        ...
