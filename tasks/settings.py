@@ -4,17 +4,16 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.registry import CONNECTORS, LIVE, unknown_options
 from storage.hashing import digest_of
 from storage.schemas import table_of
 from tasks.settings_base import Strict, nearest
-from tasks.settings_encoders import NAME, EncoderSettings
 from tasks.settings_stages import (
     AudioSettings,
     DuplicatesSettings,
@@ -23,18 +22,18 @@ from tasks.settings_stages import (
     ValidationSettings,
     check_name,
 )
+from tasks.settings_yaml import SettingsError, home, line_of, read_settings
 
 SHIPPED = Path(__file__).resolve().parents[1] / "deployments" / "catalogues"
 _SECRET = re.compile(r"(^|_)(key|secret|token|password)$", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TAKEN = ("server", "worlds")  # folders of MEDIATECA_HOME that are no stores
 _DESCRIBED = tuple(c for c in table_of("entities").names if c not in (*table_of("links").names, "ids", "match_key"))
 
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]  # it names users: `source:id`
 
 
-class CatalogueError(ValueError):
+class CatalogueError(SettingsError):
     """A catalogue cannot be used as it is written; the message says where and what to write instead."""
 
 
@@ -225,11 +224,6 @@ class Catalogue(Strict):
         return digest_of(self.model_dump(mode="json"))
 
 
-def home() -> Path:
-    """The folder of stores and of the local server: MEDIATECA_HOME, or ./.mediateca."""
-    return Path(os.environ.get("MEDIATECA_HOME") or ".mediateca").expanduser().resolve()
-
-
 def load_catalogue(name_or_path: str) -> Catalogue:
     """The catalogue of that name (as shipped) or in that YAML file.
 
@@ -237,19 +231,7 @@ def load_catalogue(name_or_path: str) -> Catalogue:
         CatalogueError: There is none, a variable is not set, or a key or value is wrong; names file, line and fix.
     """
     path = _find(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise CatalogueError(f"{path.name}: not a YAML file that can be read: {exc}") from exc
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else type(values).__name__
-        raise CatalogueError(f"{path.name}: expected keys such as `catalogue:` and `sources:`, found {found}")
-    _refuse_twice(node, path.name)
-    try:
-        found = Catalogue.model_validate(_resolved(values, path.name, node, []))
-    except ValidationError as exc:
-        raise CatalogueError("\n".join(_explain(error, path.name, node) for error in exc.errors())) from exc
+    found, node = read_settings(path, Catalogue, CatalogueError)
     _refuse_options(found, path.name, node)
     return found
 
@@ -271,95 +253,12 @@ def _find(name_or_path: str) -> Path:
     )
 
 
-def _refuse_twice(node: yaml.Node | None, file: str, above: tuple[int, ...] = ()) -> None:
-    """YAML would let the second of two equal keys win: a source would be lost without a word."""
-    if id(node) in above:
-        raise CatalogueError(f"{file}, line {node.start_mark.line + 1 if node else 1}: an alias of what it stands in")
-    above = (*above, id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_twice(value, file, above)
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise CatalogueError(
-                    f"{file}, line {line}: the key '{key.value}' stands in line {lines[key.value]} too; rename one"
-                )
-            lines[key.value] = line
-            _refuse_twice(value, file, above)
-
-
 def _refuse_options(catalogue: Catalogue, file: str, root: yaml.Node | None) -> None:
     """Say which options no connector knows; here, for a model does not know the line of a key in a dictionary."""
     told: list[str] = []
     for source, settings in catalogue.sources.items():
         for option, said in unknown_options(settings.connector, settings.options).items():
-            line = _line(root, ["sources", source, "options", option])
+            line = line_of(root, ["sources", source, "options", option])
             told.append(f"{file}, line {line}: unknown option '{option}' of '{settings.connector}'; {said}")
     if told:
         raise CatalogueError("\n".join(told))
-
-
-def _resolved(value: Any, file: str, root: yaml.Node | None, where: list[str]) -> Any:
-    """The values with `${NAME}` replaced; a missing variable is an error, never an empty path."""
-    if isinstance(value, dict):
-        return {k: _resolved(v, file, root, [*where, str(k)]) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_resolved(v, file, root, where) for v in value]
-    place = f"{file}, line {_line(root, where)}"
-    return _VARIABLE.sub(lambda m: _variable(m[1], place), value) if isinstance(value, str) else value
-
-
-def _variable(name: str, place: str) -> str:
-    if name == "MEDIATECA_HOME":
-        return str(home())
-    if not (found := os.environ.get(name)):
-        raise CatalogueError(f"{place}: ${{{name}}} is not set; export {name}=/where/the/files/are")
-    return found
-
-
-def _explain(error: Any, file: str, root: yaml.Node | None) -> str:
-    where = [str(part) for part in error["loc"]]
-    place = f"{file}, line {_line(root, where)}"
-    if error["type"] == "extra_forbidden":
-        allowed = _allowed(where[:-1])
-        hint = nearest(where[-1], allowed)
-        return f"{place}: unknown key '{where[-1]}'; {hint}allowed here: {', '.join(sorted(allowed))}"
-    if error["type"] == "value_error":
-        return f"{place}: {error['ctx']['error']}"
-    if error["type"] == "missing":
-        return f"{place}: '{'.'.join(where[:-1]) or 'the catalogue'}' needs the key '{where[-1]}'"
-    return f"{place}: '{'.'.join(where)}': {error['msg']}, found {error['input']!r}"
-
-
-def _allowed(path: list[str]) -> list[str]:
-    """The keys that the model at `path` knows."""
-    model, steps = Catalogue, iter(path)
-    for part in steps:
-        field = model.model_fields.get(part)
-        annotation = field.annotation if field else EncoderSettings  # under `featurizers:` any name may stand
-        model = _model_in(annotation)
-        if get_origin(annotation) is dict:
-            next(steps, None)  # the key of an entry, such as a source's name
-    return [name for name in model.model_fields if model is not EncoderSettings or name != NAME]
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inside = (_model_in(arg) for arg in getattr(annotation, "__args__", ()))
-    return next((model for model in inside if model), None)
-
-
-def _line(node: yaml.Node | None, where: list[str]) -> int:
-    """1-based line of the key at `where`, or of the nearest one above it that is there."""
-    line = 1
-    for part in where:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        found = next(((k, v) for k, v in pairs if k.value == part), None)
-        if found is None:
-            break
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
