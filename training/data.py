@@ -75,12 +75,16 @@ class Ragged:
         """(H,): which row each value belongs to."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in `values` those of these rows stand, in this order; for arrays beside `values`, too."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        return np.arange(lengths.sum()) + np.repeat(self.starts[rows] - ends + lengths, lengths)
+
     def take(self, rows: NDArray[np.int64]) -> Ragged:
         """These rows, in this order."""
-        lengths = self.lengths[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        return Ragged(values=self.values[np.repeat(self.starts[rows], lengths) + within], starts=starts)
+        starts = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
+        return Ragged(values=self.values[self.places(rows)], starts=starts)
 
     @classmethod
     def of(cls, rows: list[list[int]] | list[NDArray[np.int32]]) -> Ragged:
@@ -100,6 +104,8 @@ class Feature:
     known_at: KnownAt
     fetched_at: NDArray[np.int64] | None = None  # (V,) milliseconds since 1970; of `fetched` alone
     version: str = ""  # of the featurizer: one for all vectors
+    observed: NDArray[np.bool_] | None = None  # (V, d): cells that are not filled in; None: all of what is present
+    cells: tuple[str, ...] = ()  # d names, where the numbers have any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +128,7 @@ class Dataset:
     countries: tuple[str, ...] = ("",)
     features: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     honest_time: bool = True  # False: times say when people rated, not when they watched (MovieLens)
+    notes: tuple[str, ...] = ()  # what was left out while reading
 
     @property
     def items(self) -> int:
@@ -149,11 +156,10 @@ class Queries:
 
     def take(self, rows: NDArray[np.int64]) -> Queries:
         """These queries, in this order."""
-        times = Ragged(values=self.history_at, starts=self.history.starts).take(rows).values  # type: ignore[arg-type]
         return Queries(
             user=self.user[rows],
             history=self.history.take(rows),
-            history_at=times,  # type: ignore[arg-type]
+            history_at=self.history_at[self.history.places(rows)],
             at=self.at[rows],
             profile=self.profile[rows],
         )
@@ -176,6 +182,15 @@ class Queries:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Which events of `Split.data` cases were made of: to check, pair and slice by, never for a model."""
+
+    owner: NDArray[np.int32]  # (B,): whose they are, also where `queries.user` is UNKNOWN
+    history: NDArray[np.int64]  # (H,): places of events, beside `queries.history.values`
+    targets: NDArray[np.int64]  # (T,): likewise, beside `targets.values`
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cases:
     """Queries with the answers that were held out, and among which items they are looked for."""
 
@@ -183,13 +198,19 @@ class Cases:
     targets: Ragged  # per query at least one item
     candidates: NDArray[np.bool_]  # (V,): among these the targets are ranked
     filter_seen: bool  # items of the history are no candidates (films: true; music: false, listeners repeat)
+    origin: Origin | None = None  # None: of no split
 
     def __len__(self) -> int:
         return len(self.queries)
 
     def take(self, rows: NDArray[np.int64]) -> Cases:
         """These cases, in this order."""
-        return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows))
+        origin = self.origin and Origin(
+            owner=self.origin.owner[rows],
+            history=self.origin.history[self.queries.history.places(rows)],
+            targets=self.origin.targets[self.targets.places(rows)],
+        )
+        return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows), origin=origin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,3 +241,4 @@ class Split:
     validation: Cases
     test: Cases
     notes: tuple[str, ...] = ()  # what a report must say of it
+    places: NDArray[np.int64] | None = None  # (N,): which events of `data` the training events are; None: not checked
