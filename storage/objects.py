@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -113,6 +114,15 @@ class Objects:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def upload(self, path: Path, name: str) -> None:
+        """Store a copy of a file of this disk; it is there whole or not at all."""
+        if is_local(self.url):
+            with self.draft(os.path.dirname(name)) as draft:
+                shutil.copyfile(path, draft)
+                self.publish(draft, name)
+        else:
+            obstore.put(self._open(), name, path)
 
     def publish(self, draft: Path, name: str) -> None:
         """Give a finished draft its name: a rename on disk, else one upload; the file is there whole or not at all."""
