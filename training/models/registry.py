@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
@@ -15,11 +16,20 @@ def model(name: str, **settings: Any) -> Any:
     Raises:
         ValueError: No model has that name, or it has no such setting.
     """
+    found = model_class(name)
+    config = import_module(found.__module__).Config
+    if odd := sorted(settings.keys() - (known := [f.name for f in fields(config)])):
+        raise ValueError(f"model '{name}': unknown setting '{odd[0]}'; known: {', '.join(known)}")
+    return found(config(**settings))
+
+
+def model_class(name: str) -> Any:
+    """The class of a recommender, whose `load` reads what it saved.
+
+    Raises:
+        ValueError: No model has that name.
+    """
     if name not in MODELS:
         raise ValueError(f"unknown model '{name}'; known: {', '.join(sorted(MODELS))}")
-    module_name, _, class_name = MODELS[name].partition(":")
-    module = import_module(f"training.models.{module_name}")
-    try:
-        return getattr(module, class_name)(module.Config(**settings))
-    except TypeError as exc:
-        raise ValueError(f"model '{name}': {exc}; its settings are those of {module.Config.__qualname__}") from exc
+    module, _, class_name = MODELS[name].partition(":")
+    return getattr(import_module(f"training.models.{module}"), class_name)
