@@ -6,7 +6,9 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-MODELS: dict[str, str] = {}
+MODELS: dict[str, str] = {
+    "two_tower": "two_tower:TwoTower",
+}
 """name: `module:Model` in training.models; the model's config is the module's `Config`."""
 
 
