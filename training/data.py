@@ -123,6 +123,7 @@ class Dataset:
     years: NDArray[np.int32] | None = None  # (V,); 0 is unknown
     recordings: NDArray[np.int32] | None = None  # (V,): items of one `same_recording` group share a number
     works: NDArray[np.int32] | None = None  # (V,): likewise `same_work`
+    documents: tuple[str, ...] = ()  # V: what there is to read of an item, "" where nothing is; or none at all
     profiles: NDArray[np.int32] | None = None  # (U, 2): codes of gender and country; NOBODY is unknown
     genders: tuple[str, ...] = ("",)  # what the codes stand for
     countries: tuple[str, ...] = ("",)
@@ -224,6 +225,7 @@ class TrainingSet:
     features: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     creators: Ragged | None = None
     genres: Ragged | None = None
+    documents: tuple[str, ...] = ()  # V, as in the dataset
     validation: Cases | None = None  # for early stopping; never the test
 
     def popularity(self) -> NDArray[np.int64]:
