@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import Any
 
 MODELS: dict[str, str] = {
+    "item_knn": "item_knn:ItemKnn",
+    "most_popular": "most_popular:MostPopular",
+    "random": "random_order:Random",
     "two_tower": "two_tower:TwoTower",
 }
 """name: `module:Model` in training.models; the model's config is the module's `Config`."""

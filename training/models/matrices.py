@@ -1,0 +1,88 @@
+"""What the classic models share: events and histories as sparse matrices, the largest of a row, ties.
+
+Sizes: B queries, U users, V items; R rows and C columns of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from training.data import Events, Queries
+
+Csr = Any
+"""A scipy.sparse.csr_array of float64, whose own types know neither its shape nor what a product of two is."""
+CELLS = 1 << 23
+"""At most so many values of a product are held at a time: about 130 MB."""
+
+
+def interactions(events: Events, users: int, items: int, *, counts: bool) -> Csr:
+    """(U, V): how often each user met each item; 1 for any number of times without `counts`."""
+    matrix = sparse.csr_array((np.ones(len(events)), (events.user, events.item)), shape=(users, items))
+    matrix.sum_duplicates()
+    if not counts:
+        matrix.data[:] = 1
+    return matrix
+
+
+def asked(queries: Queries, items: int, *, counts: bool, decay: float = 1.0) -> Csr:
+    """(B, V): the histories, where the last event weighs 1, the one before `decay`, then `decay` squared ...
+
+    An item that comes again weighs the sum of its events with `counts`, else what its last one weighs. Items from
+    `items` on, which came after training, say nothing.
+    """
+    history = queries.history
+    age = history.starts[1:][history.rows] - 1 - np.arange(len(history.values))
+    known = np.flatnonzero(history.values < items)[::-1]  # newest first: `last` finds the last event
+    keys = history.rows[known] * items + history.values[known]
+    cells, last, which = np.unique(keys, return_index=True, return_inverse=True)
+    weight = decay ** age[known]
+    data = np.bincount(which, weight, minlength=len(cells)) if counts else weight[last]
+    return sparse.csr_array((data, (cells // items, cells % items)), shape=(len(queries), items))
+
+
+def largest(matrix: Csr, k: int, rank_C: NDArray[np.int64]) -> Csr:
+    """The k largest stored values of each row, as float32; of equal ones those of the lowest rank."""
+    kept: list[NDArray[np.int64]] = []
+    data, starts = matrix.data.astype(np.float32), matrix.indptr
+    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        if end - start <= k:
+            kept.append(np.arange(start, end))
+            continue
+        row = data[start:end]
+        least = np.partition(row, -k)[-k]
+        above, equal = np.flatnonzero(row > least), np.flatnonzero(row == least)
+        if len(above) + len(equal) > k:
+            equal = equal[np.argsort(rank_C[matrix.indices[start + equal]], kind="stable")][: k - len(above)]
+        kept.append(start + np.concatenate([above, equal]))
+    places = np.concatenate(kept) if kept else np.empty(0, np.int64)
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in kept])])
+    return sparse.csr_array((data[places], matrix.indices[places], indptr), shape=matrix.shape)
+
+
+def row_blocks(left: Csr, right: Csr) -> Iterator[slice]:
+    """Slices of left's rows such that the product with `right` has at most about CELLS values in each."""
+    cost = np.minimum(left.astype(bool) @ np.diff(right.indptr).astype(np.float64), right.shape[1])
+    block = (np.cumsum(cost) // CELLS).astype(np.int64)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(block)) + 1, [left.shape[0]]])
+    return (slice(a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True) if a < b)
+
+
+def popularity_steps(popularity: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(V,): in [0, 1), higher for the more popular; equally popular items stay equal."""
+    counts, step = np.unique(popularity, return_inverse=True)
+    return (step / max(len(counts), 1)).astype(np.float32)
+
+
+def beneath(scores: NDArray[np.float32], steps_V: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores, where a model that has nothing to say of an item (exactly 0) leaves the word to popularity.
+
+    Such items come below all others of their row, in the order of popularity. Equally popular ones stay equal: an order
+    among them would be that of their ids.
+    """
+    floor = np.minimum(scores.min(axis=1, keepdims=True), 0)
+    return np.where(scores == 0, floor - 1 + steps_V, scores)
