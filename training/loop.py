@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +89,11 @@ class LoopSettings:
     checkpoint_every_steps: int | None = None  # beside one after each epoch
     log_every_steps: int = 50
     gradient_accumulation: int = 1  # parts per process and step
+
+    @classmethod
+    def of(cls, told: LoopSettings | Mapping[str, Any]) -> LoopSettings:
+        """From a mapping, as JSON and YAML have it."""
+        return told if isinstance(told, LoopSettings) else cls(**told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +240,7 @@ class _Run:
         self.began = time.perf_counter()
         self.step_module.train()
         for at in range(self.now.step, self.steps):
-            yield list(every[at * size : (at + 1) * size])
+            yield [every[at * size + n] for n in range(size)]
 
     def step(self, batch: list[Any]) -> None:
         """Learn from one global batch."""

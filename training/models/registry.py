@@ -10,6 +10,7 @@ MODELS: dict[str, str] = {
     "item_knn": "item_knn:ItemKnn",
     "most_popular": "most_popular:MostPopular",
     "random": "random_order:Random",
+    "sasrec": "sasrec:Sasrec",
     "two_tower": "two_tower:TwoTower",
 }
 """name: `module:Model` in training.models; the model's config is the module's `Config`."""

@@ -1,0 +1,228 @@
+"""Self-attention over what somebody met, for the next item (SASRec, Kang & McAuley 2018, arXiv 1808.09781)."""
+
+# B queries, T places, N targets, V items, D width
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.checkpoint import Epoch, copied
+from training.data import Queries, Ragged, TrainingSet
+from training.loop import LoopSettings, Progress, train
+from training.losses import chunked_cross_entropy, gbce, negatives, sampled_softmax
+from training.sequences import Epochs, NextItems, padded
+from training.transformer import Transformer, TransformerShape
+
+AT_A_TIME = 512
+"""Queries, when asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What is learnt; the default is the strong configuration for short catalogues."""
+
+    dimension: int = 64
+    heads: int = 2
+    blocks: int = 2
+    hidden: int = 256
+    dropout: float = 0.2
+    attention_dropout: float = 0.0
+    norm: Literal["pre", "post"] = "pre"
+    activation: Literal["gelu", "relu"] = "gelu"
+    positions: Literal["learned", "sinusoidal"] = "learned"
+    length: int = 50  # the last so many items are seen
+    scaled: bool = False  # items enter times the root of the dimension
+    tied: bool = True  # one vector per item, where it enters and where it is scored
+    bias: bool = False  # one number per item, learnt, added to its score
+    loss: Literal["softmax", "sampled_softmax", "gbce"] = "softmax"
+    negatives: int = 256  # per target; shared by all of a batch in sampled_softmax
+    popularity_power: float = 0.0  # sampled_softmax draws by (1 + count) to this power
+    calibration: float = 0.75  # t of gbce; with 0 and one negative it is SASRec's own loss
+    batch_size: int = 128  # sequences, of all processes and parts together
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        """Settings of the loop may come as a mapping, as a file has them."""
+        object.__setattr__(self, "loop", LoopSettings.of(self.loop))
+
+    @property
+    def shape(self) -> TransformerShape:
+        """Of the Transformer alone."""
+        return TransformerShape(**{name: getattr(self, name) for name in TransformerShape.__dataclass_fields__})
+
+
+WIDE = Config(
+    dimension=512,
+    heads=8,
+    hidden=2048,
+    dropout=0.1,
+    attention_dropout=0.1,
+    norm="post",
+    activation="relu",
+    positions="sinusoidal",
+    length=90,
+    scaled=True,
+    tied=False,
+    bias=True,
+    loop=LoopSettings(learning_rate=1e-4),
+)
+"""As Transformers for films are built: post-norm, sinusoidal positions, a head of its own."""
+
+
+class Network(nn.Module):
+    """Vectors of items, the Transformer over them, and what scores are made of."""
+
+    def __init__(self, config: Config, items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.items_VD = nn.Parameter(torch.randn(items, config.dimension) * 0.02)  # as BERT and GPT-2 begin
+        self.transformer = Transformer(config.shape)
+        self.head_VD = None if config.tied else nn.Parameter(torch.randn(items, config.dimension) * 0.02)
+        self.bias_V = nn.Parameter(torch.zeros(items)) if config.bias else None
+
+    @property
+    def scored_VD(self) -> Tensor:
+        """What hidden states are multiplied with."""
+        return self.items_VD if self.head_VD is None else self.head_VD
+
+    def forward(self, items_BT: Tensor) -> Tensor:
+        """(B, T) items -> (B, T, D); place t knows items up to t."""
+        x_BTD = F.embedding(items_BT, self.items_VD)
+        return self.transformer(x_BTD * self.config.dimension**0.5 if self.config.scaled else x_BTD)
+
+
+class _NextItemTask:
+    """Every place of every window predicts the item after it."""
+
+    def __init__(self, config: Config, network: Network, given: TrainingSet) -> None:
+        self.module, self.config, self.given = network, config, given
+        self.epochs = Epochs(
+            given.events.histories(given.users),
+            length=config.length,
+            batch_size=config.batch_size,
+            accumulation=config.loop.gradient_accumulation,
+            seed=config.loop.seed,
+        )
+        drawn = torch.from_numpy((1.0 + given.popularity()) ** config.popularity_power)
+        self.log_q_V = (drawn / drawn.sum()).log().float()
+
+    def batches(self, epoch: int) -> Sequence[NextItems]:
+        return self.epochs.of(epoch)
+
+    def loss(self, batch: NextItems) -> Tensor:
+        hidden_ND = self.module(batch.items_BT).flatten(0, 1)[batch.places_N]
+        return self._sum(hidden_ND, batch.targets_N) * batch.share
+
+    def _sum(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+        """Over targets."""
+        network, config = self.module, self.config
+        vectors_VD, bias_V = network.scored_VD, network.bias_V
+        if config.loss == "softmax":
+            return chunked_cross_entropy(hidden_ND, vectors_VD, targets_N, bias_V)
+        if config.loss == "gbce":
+            drawn_NK = negatives(targets_N, len(vectors_VD), config.negatives)
+            return gbce(hidden_ND, vectors_VD, targets_N, drawn_NK, config.calibration, bias_V)
+        log_q_V = self.log_q_V.to(hidden_ND.device)
+        drawn_K = torch.multinomial(log_q_V.exp(), config.negatives, replacement=True)
+        return sampled_softmax(hidden_ND, vectors_VD, targets_N, drawn_K, log_q_V, bias_V)
+
+    def validate(self) -> float | None:
+        """Cross-entropy of the first item held out, negated."""
+        cases = self.given.validation
+        if cases is None:
+            return None
+        hidden_BD = torch.from_numpy(_last_states(self.module, cases.queries.history))
+        targets_B = torch.from_numpy(cases.targets.values[cases.targets.starts[:-1]].astype(np.int64))
+        vectors_VD, bias_V = self.module.scored_VD, self.module.bias_V
+        device = vectors_VD.device
+        loss = chunked_cross_entropy(hidden_BD.to(device), vectors_VD, targets_B.to(device), bias_V)
+        return -float(loss) / len(cases)
+
+
+def _last_states(network: Network, histories: Ragged) -> NDArray[np.float32]:
+    """(B, D): the state after the last item; zeros where there is none. Rows of like length go together."""
+    device = network.items_VD.device
+    found = np.zeros((len(histories), network.config.dimension), np.float32)
+    known = np.flatnonzero(histories.lengths)
+    order = known[np.argsort(np.minimum(histories.lengths[known], network.config.length), kind="stable")]
+    for at in range(0, len(order), AT_A_TIME):
+        rows = order[at : at + AT_A_TIME]
+        items_BT, known_B = padded(histories, rows, network.config.length)
+        states_BTD = network(items_BT.to(device))
+        found[rows] = states_BTD[torch.arange(len(rows)), known_B - 1].float().cpu().numpy()
+    return found
+
+
+class Sasrec:
+    """Learns every next item of every history; a query is the state after its last item."""
+
+    name: ClassVar[str] = "sasrec"
+
+    def __init__(
+        self, config: Config, *, folder: Path | None = None, report: Callable[[Progress], None] | None = None
+    ) -> None:
+        """Checkpoints are kept in `folder`, if given; `report` is told the progress."""
+        self.config, self.folder, self.report = config, folder, report
+        self.history: tuple[Epoch, ...] = ()
+        self._network: Network | None = None
+
+    @property
+    def network(self) -> Network:
+        """The weights.
+
+        Raises:
+            RuntimeError: Nothing was fitted or loaded.
+        """
+        if self._network is None:
+            raise RuntimeError(f"{self.name}: nothing is learnt yet: call fit or load first")
+        return self._network
+
+    def fit(self, train_set: TrainingSet) -> Self:
+        """Learn; returns itself."""
+        torch.manual_seed(self.config.loop.seed)
+        self._network = Network(self.config, train_set.items)
+        task = _NextItemTask(self.config, self._network, train_set)
+        self.history = train(task, self.config.loop, folder=self.folder, report=self.report)
+        return self
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(V, D), or (V, D + 1) where items have a bias: it is the last number."""
+        network = self.network
+        vectors = [network.scored_VD] if network.bias_V is None else [network.scored_VD, network.bias_V[:, None]]
+        return torch.cat(vectors, 1).detach().cpu().numpy()
+
+    def query_vectors(self, queries: Queries) -> NDArray[np.float32]:
+        """(B, D), or (B, D + 1) where items have a bias: 1 is the last number; zeros for an empty history."""
+        with torch.no_grad():
+            states = _last_states(self.network.eval(), queries.history)
+        return states if self.network.bias_V is None else np.pad(states, ((0, 0), (0, 1)), constant_values=1)
+
+    def score(self, queries: Queries) -> NDArray[np.float32]:
+        """(B, V)."""
+        return self.query_vectors(queries) @ self.item_vectors().T
+
+    def save(self, folder: Path) -> None:
+        """config.json and weights.safetensors."""
+        told = {"items": len(self.network.items_VD), "config": asdict(self.config)}
+        (folder / "config.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+        save_file(copied(self.network.state_dict()), folder / "weights.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote."""
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = cls(Config(**told["config"]))
+        found._network = Network(found.config, told["items"]).eval()
+        found._network.load_state_dict(load_file(folder / "weights.safetensors"))
+        return found
