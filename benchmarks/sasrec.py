@@ -5,8 +5,8 @@
 
 The last item of each line of `ml-1m-sequences/train_input.txt` is test, the one before validation; both sides learn
 from the rest, 50 items long, 64 wide, 2 blocks, 128 sequences per batch, without a look at validation, and are asked
-after all but the last item. One evaluator ranks all items but those seen; ties count against the model, and an item
-that a side does not know is its last. Intervals: users drawn anew, in pairs, over the mean of the seeds.
+after all but the last item. `training.evaluation` ranks all items but those seen; ties count against the model, and an
+item that a side does not know is its last. Intervals: users drawn anew, in pairs, over the mean of the seeds.
 
 The peer runs in an environment of its own: --peer names its python; else one is made in the folder (`rectools[torch]`).
 Each fit is a process whose vectors are kept under --out: what is there is not run again, and ours goes on after a kill.
@@ -20,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import NO_TIME, Events, Queries, Ragged, TrainingSet
+from training.data import NO_TIME, Cases, Events, Queries, Ragged, TrainingSet
+from training.evaluation import evaluate
 
 LENGTH, AT = 50, 10
 SIDES = ("ours", "peer")
@@ -64,7 +66,7 @@ def fit_ours(job: dict[str, Any]) -> None:
     loop = LoopSettings(epochs=job["epochs"], seed=job["seed"], betas=(0.9, 0.98))
     model = Sasrec(Config(length=LENGTH, loop=loop, **losses[job["loss"]]), folder=Path(job["out"]).with_suffix(""))
     model.fit(training_set(without_last(rows, 2), job["items"]))
-    asked = {left: _states(model, without_last(rows, left)) for left in (2, 1)}
+    asked = {left: model.query_vectors(queries_of(without_last(rows, left))) for left in (2, 1)}
     seconds = [epoch.seconds for epoch in model.history]
     np.savez(job["out"], validation=asked[2], test=asked[1], items=model.item_vectors(), seconds=seconds)
 
@@ -77,8 +79,9 @@ def training_set(rows: Ragged, items: int) -> TrainingSet:
     return TrainingSet(events=events, items=items, users=users, profiles=np.zeros((users, 2), np.int32))
 
 
-def _states(model: Any, rows: Ragged) -> NDArray[np.float32]:
-    return model.query_vectors(Queries.of([row.tolist() for row in rows]))
+def queries_of(rows: Ragged) -> Queries:
+    """Histories alone."""
+    return Queries.of([row.tolist() for row in rows])
 
 
 class Runs:
@@ -124,18 +127,29 @@ class Runs:
         return self.peer
 
 
+class Fitted:
+    """A side, as the evaluator asks it: queries are numbered by user."""
+
+    def __init__(self, name: str, states: NDArray[np.float32], items: NDArray[np.float32]) -> None:
+        self.name, self.states, self.items = name, states, items
+
+    def score(self, queries: Queries) -> NDArray[np.float32]:
+        """(B, V); an item that is not known is below all others."""
+        scores = self.states[queries.user] @ self.items.T
+        unknown = np.isnan(self.items[:, 0])
+        scores[:, unknown] = scores[:, ~unknown].min(1, keepdims=True) - 1
+        return scores
+
+
 def ndcg(vectors: dict[str, NDArray[np.float32]], rows: Ragged, part: str) -> NDArray[np.float64]:
-    """(U,): NDCG at 10 of the item held out, among all that were not seen; ties count against the model."""
-    left = {"validation": 2, "test": 1}[part]
-    history, targets = without_last(rows, left), rows.values[rows.starts[1:] - left]
-    scores = vectors[part] @ vectors["items"].T
-    scores[:, np.isnan(vectors["items"][:, 0])] = -np.inf
-    if np.isnan(scores).any():
-        raise ValueError("a score is no number")
-    scores[history.rows, history.values] = -np.inf
-    own = scores[np.arange(len(targets)), targets]
-    rank = (scores >= own[:, None]).sum(1)
-    return np.where((rank <= AT) & np.isfinite(own), 1 / np.log2(rank + 1), 0.0)
+    """(U,): NDCG at 10 of the item held out, among all that were not seen."""
+    left, items = {"validation": 2, "test": 1}[part], len(vectors["items"])
+    history, users = without_last(rows, left), np.arange(len(rows))
+    queries = replace(queries_of(history), user=users.astype(np.int32))
+    targets = Ragged(values=rows.values[rows.starts[1:] - left], starts=np.arange(len(rows) + 1))
+    cases = Cases(queries=queries, targets=targets, candidates=np.ones(items, np.bool_), filter_seen=True)
+    model: Any = Fitted(part, vectors[part], vectors["items"])
+    return evaluate(model, cases, train=training_set(history, items), ks=(AT,)).values[f"ndcg@{AT}"]
 
 
 def quality(runs: Runs, loss: str, epochs: int, seeds: list[int]) -> dict[str, Any]:

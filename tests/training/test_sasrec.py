@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from training.data import NO_TIME, Cases, Events, Queries, Ragged, TrainingSet
+from training.evaluation import evaluate
 from training.loop import LoopSettings
 from training.models.registry import model
 from training.models.sasrec import WIDE, Config, Network, Sasrec
@@ -113,15 +114,15 @@ def test_later_items_and_other_rows_change_nothing(config: Config) -> None:
 LEARNERS = {
     "softmax": {},
     "sampled_softmax": {"loss": "sampled_softmax", "negatives": 20, "popularity_power": 0.5},
-    "gbce": {"loss": "gbce", "negatives": 4},
+    "gbce": {"loss": "gbce", "negatives": 10},
     "wide": {"norm": "post", "positions": "sinusoidal", "scaled": True, "tied": False, "bias": True},
 }
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_it_learns_what_follows(name: str) -> None:
-    loop = LoopSettings(epochs=150, learning_rate=0.01)
-    fitted = Sasrec(replace(TINY, loop=loop, **LEARNERS[name])).fit(training_set(chains(12), 12))  # type: ignore[arg-type]
+    loop = LoopSettings(epochs=300 if name == "gbce" else 120, learning_rate=0.01)
+    fitted = Sasrec(replace(TINY, batch_size=6, loop=loop, **LEARNERS[name])).fit(training_set(chains(12), 12))  # type: ignore[arg-type]
     queries = Queries.of([[2, 3, 4], [9, 10, 11], [7]])
     assert fitted.score(queries).argmax(1).tolist() == [5, 0, 8]
 
@@ -143,19 +144,29 @@ def test_only_the_last_items_of_a_long_history_count_and_an_empty_one_has_no_pre
     assert not vectors[2].any()
 
 
-def test_validation_is_the_loss_of_the_item_held_out() -> None:
-    cases = Cases(
+@pytest.fixture
+def cases() -> Cases:
+    return Cases(
         queries=Queries.of([[2, 3], [7, 8, 9]]),
         targets=Ragged.of([[4], [10]]),
         candidates=np.ones(12, np.bool_),
         filter_seen=True,
     )
+
+
+def test_validation_is_the_loss_of_the_item_held_out(cases: Cases) -> None:
     loop = LoopSettings(epochs=1)
     fitted = Sasrec(replace(TINY, loop=loop)).fit(training_set(chains(8), 12, validation=cases))
     scores = fitted.score(cases.queries).astype(np.float64)
     chances = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     expected = np.log([chances[0, 4], chances[1, 10]]).mean()
     assert fitted.history[0].score == pytest.approx(expected, rel=1e-5)
+
+
+def test_validation_by_ndcg_is_that_of_the_evaluator(cases: Cases) -> None:
+    given = training_set(chains(8), 12, validation=cases)
+    fitted = Sasrec(replace(TINY, validate_by="ndcg", loop=LoopSettings(epochs=1))).fit(given)
+    assert fitted.history[0].score == evaluate(fitted, cases, train=given, ks=(10,)).means["ndcg@10"]
 
 
 def test_a_fit_goes_on_from_its_folder_and_a_saved_one_answers_alike(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.checkpoint import Epoch, copied
-from training.data import Queries, Ragged, TrainingSet
-from training.loop import LoopSettings, Progress, train
+from training.data import Cases, Queries, Ragged, TrainingSet
+from training.evaluation import evaluate
+from training.loop import LoopSettings, Progress
+from training.loop import train as learn
 from training.losses import chunked_cross_entropy, gbce, negatives, sampled_softmax
 from training.sequences import Epochs, NextItems, padded
 from training.transformer import Transformer, TransformerShape
@@ -50,6 +52,7 @@ class Config:
     popularity_power: float = 0.0  # sampled_softmax draws by (1 + count) to this power
     calibration: float = 0.75  # t of gbce; with 0 and one negative it is SASRec's own loss
     batch_size: int = 128  # sequences, of all processes and parts together
+    validate_by: Literal["loss", "ndcg"] = "loss"  # of the first item held out; NDCG@10 of all, in the full ranking
     loop: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
@@ -105,8 +108,9 @@ class Network(nn.Module):
 class _NextItemTask:
     """Every place of every window predicts the item after it."""
 
-    def __init__(self, config: Config, network: Network, given: TrainingSet) -> None:
-        self.module, self.config, self.given = network, config, given
+    def __init__(self, model: Sasrec, given: TrainingSet) -> None:
+        self.model, self.module, self.config, self.given = model, model.network, model.config, given
+        config = self.config
         self.epochs = Epochs(
             given.events.histories(given.users),
             length=config.length,
@@ -138,16 +142,21 @@ class _NextItemTask:
         return sampled_softmax(hidden_ND, vectors_VD, targets_N, drawn_K, log_q_V, bias_V)
 
     def validate(self) -> float | None:
-        """Cross-entropy of the first item held out, negated."""
+        """As `validate_by` says; a loss is negated."""
         cases = self.given.validation
         if cases is None:
             return None
+        if self.config.validate_by == "ndcg":
+            return evaluate(self.model, cases, train=self.given, ks=(10,)).means["ndcg@10"]
+        return -self._loss_of_first(cases)
+
+    def _loss_of_first(self, cases: Cases) -> float:
         hidden_BD = torch.from_numpy(_last_states(self.module, cases.queries.history))
         targets_B = torch.from_numpy(cases.targets.values[cases.targets.starts[:-1]].astype(np.int64))
         vectors_VD, bias_V = self.module.scored_VD, self.module.bias_V
         device = vectors_VD.device
         loss = chunked_cross_entropy(hidden_BD.to(device), vectors_VD, targets_B.to(device), bias_V)
-        return -float(loss) / len(cases)
+        return float(loss) / len(cases)
 
 
 def _last_states(network: Network, histories: Ragged) -> NDArray[np.float32]:
@@ -188,12 +197,12 @@ class Sasrec:
             raise RuntimeError(f"{self.name}: nothing is learnt yet: call fit or load first")
         return self._network
 
-    def fit(self, train_set: TrainingSet) -> Self:
+    def fit(self, train: TrainingSet) -> Self:
         """Learn; returns itself."""
         torch.manual_seed(self.config.loop.seed)
-        self._network = Network(self.config, train_set.items)
-        task = _NextItemTask(self.config, self._network, train_set)
-        self.history = train(task, self.config.loop, folder=self.folder, report=self.report)
+        self._network = Network(self.config, train.items)
+        task = _NextItemTask(self, train)
+        self.history = learn(task, self.config.loop, folder=self.folder, report=self.report)
         return self
 
     def item_vectors(self) -> NDArray[np.float32]:
