@@ -92,8 +92,10 @@ class LoopSettings:
 
     @classmethod
     def of(cls, told: LoopSettings | Mapping[str, Any]) -> LoopSettings:
-        """From a mapping, as JSON and YAML have it."""
-        return told if isinstance(told, LoopSettings) else cls(**told)
+        """From a mapping, as JSON and YAML have it: lists for tuples."""
+        if isinstance(told, LoopSettings):
+            return told
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

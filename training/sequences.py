@@ -84,6 +84,15 @@ class _Lazy(Sequence[NextItems]):
         return self.epochs.part(self.order, range(len(self))[index])
 
 
+def known(histories: Ragged, items: int) -> Ragged:
+    """The same without items that came after training, whose numbers are higher."""
+    kept = histories.values < items
+    if kept.all():
+        return histories
+    before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+    return Ragged(values=histories.values[kept], starts=before[histories.starts])
+
+
 def padded(histories: Ragged, rows: NDArray[np.int64], length: int) -> tuple[Tensor, Tensor]:
     """The last `length` items of these rows, (B, T), padded on the right with 0, and how many each has, (B,)."""
     known = np.minimum(histories.lengths[rows], length)

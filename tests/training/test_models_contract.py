@@ -19,6 +19,15 @@ TINY: dict[str, dict[str, Any]] = {
     "item_knn": {"neighbours": 8},
     "most_popular": {},
     "random": {},
+    "sasrec": {
+        "dimension": 16,
+        "hidden": 32,
+        "length": 6,
+        "dropout": 0.2,
+        "batch_size": 16,
+        "bias": True,
+        "loop": {"epochs": 45, "learning_rate": 0.01, "patience": None},
+    },
     "two_tower": {
         "dimension": 16,
         "modality_dimension": 8,

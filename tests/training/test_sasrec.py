@@ -169,7 +169,7 @@ def test_validation_by_ndcg_is_that_of_the_evaluator(cases: Cases) -> None:
     assert fitted.history[0].score == evaluate(fitted, cases, train=given, ks=(10,)).means["ndcg@10"]
 
 
-def test_a_fit_goes_on_from_its_folder_and_a_saved_one_answers_alike(tmp_path: Path) -> None:
+def test_a_fit_goes_on_from_its_folder(tmp_path: Path) -> None:
     given = training_set(chains(8), 12)
     whole = Sasrec(replace(TINY, dropout=0.3)).fit(given)
     half = replace(TINY, dropout=0.3, loop=LoopSettings(epochs=1))
@@ -177,11 +177,3 @@ def test_a_fit_goes_on_from_its_folder_and_a_saved_one_answers_alike(tmp_path: P
     resumed = Sasrec(replace(TINY, dropout=0.3), folder=tmp_path / "run").fit(given)
     queries = Queries.of([[1, 2], [5]])
     np.testing.assert_array_equal(resumed.score(queries), whole.score(queries))
-    (tmp_path / "saved").mkdir()
-    whole.save(tmp_path / "saved")
-    np.testing.assert_array_equal(Sasrec.load(tmp_path / "saved").score(queries), whole.score(queries))
-
-
-def test_nothing_learnt_is_told() -> None:
-    with pytest.raises(RuntimeError, match="nothing is learnt yet: call fit or load first"):
-        Sasrec(TINY).score(Queries.of([[1]]))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.checkpoint import Epoch, copied
@@ -23,7 +21,8 @@ from training.evaluation import evaluate
 from training.loop import LoopSettings, Progress
 from training.loop import train as learn
 from training.losses import chunked_cross_entropy, gbce, negatives, sampled_softmax
-from training.sequences import Epochs, NextItems, padded
+from training.models.files import read_model, write_model
+from training.sequences import Epochs, NextItems, known, padded
 from training.transformer import Transformer, TransformerShape
 
 AT_A_TIME = 512
@@ -161,15 +160,15 @@ class _NextItemTask:
 
 def _last_states(network: Network, histories: Ragged) -> NDArray[np.float32]:
     """(B, D): the state after the last item; zeros where there is none. Rows of like length go together."""
-    device = network.items_VD.device
+    device, histories = network.items_VD.device, known(histories, len(network.items_VD))
     found = np.zeros((len(histories), network.config.dimension), np.float32)
-    known = np.flatnonzero(histories.lengths)
-    order = known[np.argsort(np.minimum(histories.lengths[known], network.config.length), kind="stable")]
+    there = np.flatnonzero(histories.lengths)
+    order = there[np.argsort(np.minimum(histories.lengths[there], network.config.length), kind="stable")]
     for at in range(0, len(order), AT_A_TIME):
         rows = order[at : at + AT_A_TIME]
-        items_BT, known_B = padded(histories, rows, network.config.length)
+        items_BT, lengths_B = padded(histories, rows, network.config.length)
         states_BTD = network(items_BT.to(device))
-        found[rows] = states_BTD[torch.arange(len(rows)), known_B - 1].float().cpu().numpy()
+        found[rows] = states_BTD[torch.arange(len(rows)), lengths_B - 1].float().cpu().numpy()
     return found
 
 
@@ -191,10 +190,10 @@ class Sasrec:
         """The weights.
 
         Raises:
-            RuntimeError: Nothing was fitted or loaded.
+            ValueError: Nothing was fitted or loaded.
         """
         if self._network is None:
-            raise RuntimeError(f"{self.name}: nothing is learnt yet: call fit or load first")
+            raise ValueError(f"{self.name}: asked before it was fitted; call `fit` or `load` first")
         return self._network
 
     def fit(self, train: TrainingSet) -> Self:
@@ -222,16 +221,15 @@ class Sasrec:
         return self.query_vectors(queries) @ self.item_vectors().T
 
     def save(self, folder: Path) -> None:
-        """config.json and weights.safetensors."""
-        told = {"items": len(self.network.items_VD), "config": asdict(self.config)}
-        (folder / "config.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        save_file(copied(self.network.state_dict()), folder / "weights.safetensors")
+        """model.json and weights.safetensors."""
+        arrays = {name: value.numpy() for name, value in copied(self.network.state_dict()).items()}
+        write_model(folder, self.name, asdict(self.config), arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """What `save` wrote."""
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found = cls(Config(**told["config"]))
-        found._network = Network(found.config, told["items"]).eval()
-        found._network.load_state_dict(load_file(folder / "weights.safetensors"))
+        settings, arrays = read_model(folder, cls.name)
+        found = cls(Config(**settings))
+        found._network = Network(found.config, len(arrays["items_VD"])).eval()
+        found._network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return found
