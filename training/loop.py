@@ -95,7 +95,8 @@ class LoopSettings:
         """From a mapping, as JSON and YAML have it: lists for tuples."""
         if isinstance(told, LoopSettings):
             return told
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        return cls(**settings)
 
 
 @dataclass(frozen=True, kw_only=True)
