@@ -1,6 +1,6 @@
 """A causal Transformer over sequences of items; shorter rows are padded on the right, which no real place can see."""
 
-# B rows, T places, D width, H heads
+# B rows, T places, Q places that are wanted, D width, H heads
 
 from __future__ import annotations
 
@@ -45,19 +45,31 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, shape.hidden), nn.Linear(shape.hidden, width)
         self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D); place t depends on places up to t alone."""
+    def forward(self, x_BTD: Tensor, last_B: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D), or (B, 1, D) at the places `last_B` alone; a place depends on those up to it."""
+        kept_BQD = x_BTD if last_B is None else _picked(x_BTD, last_B)
         if self.shape.norm == "pre":
-            x_BTD = x_BTD + self._attend(self.attend_norm(x_BTD))
-            return x_BTD + self._feed(self.feed_norm(x_BTD))
-        x_BTD = self.attend_norm(x_BTD + self._attend(x_BTD))
-        return self.feed_norm(x_BTD + self._feed(x_BTD))
+            kept_BQD = kept_BQD + self._attend(self.attend_norm(x_BTD), last_B)
+            return kept_BQD + self._feed(self.feed_norm(kept_BQD))
+        kept_BQD = self.attend_norm(kept_BQD + self._attend(x_BTD, last_B))
+        return self.feed_norm(kept_BQD + self._feed(kept_BQD))
 
-    def _attend(self, x_BTD: Tensor) -> Tensor:
-        query, key, value = self.into(x_BTD).unflatten(-1, (3, self.shape.heads, -1)).permute(2, 0, 3, 1, 4)
+    def _attend(self, x_BTD: Tensor, last_B: Tensor | None) -> Tensor:
         rate = self.shape.attention_dropout if self.training else 0.0
-        mixed_BHTd = F.scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=rate)
-        return self.dropout(self.out(mixed_BHTd.transpose(1, 2).flatten(2)))
+        if last_B is None:
+            query, key, value = self._heads(self.into(x_BTD), 3)
+            mixed_BHQd = F.scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=rate)
+        else:
+            width, (weight, bias) = self.shape.dimension, (self.into.weight, self.into.bias)
+            (query,) = self._heads(F.linear(_picked(x_BTD, last_B), weight[:width], bias[:width]), 1)
+            key, value = self._heads(F.linear(x_BTD, weight[width:], bias[width:]), 2)
+            known_BT = torch.arange(x_BTD.shape[1], device=last_B.device) <= last_B[:, None]
+            mixed_BHQd = F.scaled_dot_product_attention(query, key, value, known_BT[:, None, None], dropout_p=rate)
+        return self.dropout(self.out(mixed_BHQd.transpose(1, 2).flatten(2)))
+
+    def _heads(self, x_BTD: Tensor, count: int) -> Tensor:
+        """(B, T, count x D) -> (count, B, H, T, D / H)."""
+        return x_BTD.unflatten(-1, (count, self.shape.heads, -1)).permute(2, 0, 3, 1, 4)
 
     def _feed(self, x_BTD: Tensor) -> Tensor:
         active = F.gelu if self.shape.activation == "gelu" else F.relu
@@ -82,12 +94,18 @@ class Transformer(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_normal_(parameter)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D), T at most `length`."""
+    def forward(self, x_BTD: Tensor, last_B: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T, D), T at most `length`; (B, 1, D) where the places `last_B` alone are wanted."""
         x_BTD = self.dropout(x_BTD + self.places_LD[: x_BTD.shape[1]])
-        for block in self.blocks:
+        *before, last = self.blocks
+        for block in before:
             x_BTD = block(x_BTD)
-        return self.last_norm(x_BTD)
+        return self.last_norm(last(x_BTD, last_B))
+
+
+def _picked(x_BTD: Tensor, last_B: Tensor) -> Tensor:
+    """(B, 1, D)."""
+    return x_BTD[torch.arange(len(x_BTD), device=last_B.device), last_B][:, None]
 
 
 def sinusoids(length: int, dimension: int) -> Tensor:

@@ -111,6 +111,16 @@ def test_later_items_and_other_rows_change_nothing(config: Config) -> None:
     torch.testing.assert_close(longer[:1, :2], short, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("config", [TINY, replace(WIDE, dimension=8, hidden=16, length=5)], ids=["strong", "wide"])
+def test_last_places_alone_are_as_among_all(config: Config) -> None:
+    torch.manual_seed(0)
+    network, last = Network(config, 20).eval(), torch.tensor([1, 3])
+    items = torch.tensor([[3, 4, 0, 0], [5, 6, 7, 8]])
+    with torch.no_grad():
+        whole, alone = network(items), network(items, last)
+    torch.testing.assert_close(alone[:, 0], whole[torch.arange(2), last], rtol=0, atol=1e-5)
+
+
 LEARNERS = {
     "softmax": {},
     "sampled_softmax": {"loss": "sampled_softmax", "negatives": 20, "popularity_power": 0.5},
