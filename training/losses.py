@@ -44,6 +44,10 @@ def chunked_cross_entropy(
     is that of the gradients and a chunk. Scores are multiplied in the type of `hidden_ND` (bfloat16 under autocast),
     and summed in float32 or better.
     """
+    if not torch.is_grad_enabled():
+        rows = _rows(items_VD, chunk)
+        pairs = zip(hidden_ND.split(rows), targets_N.split(rows), strict=True)
+        return torch.stack([cross_entropy(hidden, items_VD, targets, bias_V) for hidden, targets in pairs]).sum()
     if hidden_ND.dtype == torch.float16:  # gradients of most items are below its least number, and not scaled yet
         hidden_ND = hidden_ND.float()
     kept = targets_N != IGNORED
@@ -76,7 +80,7 @@ def _loss_and_gradients(
     for_items = torch.zeros_like(items_VD, dtype=kind)
     for_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=kind)
     loss = hidden_ND.new_zeros((), dtype=kind)
-    rows = max(1, chunk // len(items_VD), items_VD.shape[1])  # fewer would make D x V of gradients move for each few
+    rows = _rows(items_VD, chunk)
     for at in range(0, len(hidden_ND), rows):
         hidden_RD, targets_R1 = hidden_ND[at : at + rows], targets_N[at : at + rows, None]
         scores_RV = (hidden_RD @ multiplied_VD.T).to(kind)
@@ -94,6 +98,10 @@ def _loss_and_gradients(
         else:
             for_items += slope_RV.T @ hidden_RD
     return loss, for_hidden, for_items.to(items_VD.dtype), for_bias
+
+
+def _rows(items_VD: Tensor, chunk: int) -> int:
+    return max(1, chunk // len(items_VD), items_VD.shape[1])  # fewer would make D x V of gradients move for each few
 
 
 def sampled_softmax(

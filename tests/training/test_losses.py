@@ -44,6 +44,10 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(chunk: int, biased: boo
     for expected, found in zip(whole, chunked, strict=True):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     assert not whole[1][0].any()  # an ignored target moves nothing
+    with torch.no_grad():
+        torch.testing.assert_close(
+            3 * chunked_cross_entropy(hidden, items, targets, bias_or_none, chunk=chunk), whole[0]
+        )
 
 
 def test_cross_entropy_by_hand() -> None:
