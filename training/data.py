@@ -129,6 +129,7 @@ class Dataset:
     countries: tuple[str, ...] = ("",)
     features: Mapping[str, Feature] = field(default_factory=dict[str, Feature])
     honest_time: bool = True  # False: times say when people rated, not when they watched (MovieLens)
+    met: str = ""  # what an event is: rating, play, playlist
     notes: tuple[str, ...] = ()  # what was left out while reading
 
     @property

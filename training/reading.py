@@ -83,6 +83,7 @@ def read_tables(tables: Tables, wanted: Wanted) -> Dataset:
         **_profiles(tables, user_ids),
         features=_features(tables, wanted, ids),
         honest_time=wanted.events == "play" if wanted.honest_time is None else wanted.honest_time,
+        met=wanted.events,
         notes=(*notes, *missing),
     )
 
@@ -138,6 +139,23 @@ def select_items(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
     )
 
 
+def lend(data: Dataset, name: str, groups: NDArray[np.int32]) -> Dataset:
+    """The dataset where an item without this feature has that of the first item of its group (V,), such as its work.
+
+    Two sources of one catalogue may know a track by two ids: one has the playlists, the other the numbers.
+    """
+    feature = data.features[name]
+    lender = np.full(int(groups.max()) + 1, -1)
+    there = np.flatnonzero(feature.present)[::-1]
+    lender[groups[there]] = there  # the first one is written last
+    source = np.where(feature.present, np.arange(data.items), lender[groups])
+    lent = _of_items(feature, source)
+    missing = source < 0
+    lent.values[missing], lent.present[missing] = 0, False
+    note = f"feature {name}: {int((lent.present & ~feature.present).sum()):,} items have that of another of their group"
+    return replace(data, features={**data.features, name: lent}, notes=(*data.notes, note))
+
+
 def _chosen(names: tuple[str, ...], places: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(names[at] for at in places) if names else ()
 
@@ -186,7 +204,10 @@ def _events(tables: Tables, wanted: Wanted, ids: pa.Array) -> tuple[pa.Array, Ev
         raise ValueError(f"{tables.name}: no event of kind '{wanted.events}'{kind}; name another kind or source")
     item, at, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     # Rows come sorted by user, so that the dictionary is in their order.
-    user = coded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    user = _numbers(coded.indices, np.int32)
+    same = user[1:] == user[:-1]
+    if (user[1:] < user[:-1]).any() or (same & (at[1:] < at[:-1]) & (at[1:] != NO_TIME)).any():
+        raise ValueError(f"{tables.name}: interactions are not sorted by user and time; export the release anew")
     return coded.dictionary, Events(user=user, item=item, at=at, value=value), lost
 
 

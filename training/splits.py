@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import leaks
-from training.data import NO_TIME, NOBODY, Cases, Dataset, Split, TrainingSet
+from training.data import NO_TIME, NOBODY, Cases, Dataset, Feature, Split, TrainingSet
 from training.known_at import as_of
 from training.picks import Picks, Rows, cases, single, usable
 from training.protocols import ColdItems, Loo, Playlist, Prepare, Protocol, Temporal, UserHoldout, milliseconds
@@ -78,8 +78,7 @@ def assemble(data: Dataset, protocol: Protocol, cut: Cut, notes: list[str]) -> S
     filter_seen = filters_seen(data, protocol)
     groups = data.recordings if data.recordings is not None else np.arange(data.items, dtype=np.int32)
     places = np.flatnonzero(cut.train)
-    train = data.events.take(places)
-    known = np.bincount(train.user, minlength=data.users) > 0
+    known = np.bincount(data.events.user[places], minlength=data.users) > 0
     every = np.ones(data.items, np.bool_)
     masks = (
         cut.cold if cut.cold and isinstance(protocol, ColdItems) and protocol.candidates == "cold" else (every, every)
@@ -92,8 +91,7 @@ def assemble(data: Dataset, protocol: Protocol, cut: Cut, notes: list[str]) -> S
             raise ValueError(f"{data.name}, {protocol.name}: no {part} case is left ({'; '.join(lost) or 'no user'})")
         found.append(cases(left, data, candidates=candidates, known=known, filter_seen=filter_seen))
         said += [f"{part}: {note}" for note in lost]
-    cut_at = min(int(data.events.at[c.origin.targets].min()) for c in found if c.origin)
-    features = {name: as_of(feature, cut_at) for name, feature in data.features.items()}
+    features = known_features(data, *found)
     said += [
         f"feature {name}: {hidden:,} items hidden, fetched after the earliest target"
         for name in features
@@ -102,16 +100,7 @@ def assemble(data: Dataset, protocol: Protocol, cut: Cut, notes: list[str]) -> S
     split = Split(
         protocol=protocol.to_json() | {"filter_seen": filter_seen},
         data=data,
-        train=TrainingSet(
-            events=train,
-            items=data.items,
-            users=data.users,
-            profiles=data.profiles if data.profiles is not None else np.full((data.users, 2), NOBODY, np.int32),
-            features=features,
-            creators=data.creators,
-            genres=data.genres,
-            validation=found[0],
-        ),
+        train=training_set(data, places, features, found[0]),
         validation=found[0],
         test=found[1],
         notes=tuple(said),
@@ -119,6 +108,28 @@ def assemble(data: Dataset, protocol: Protocol, cut: Cut, notes: list[str]) -> S
     )
     leaks.check(split)
     return split
+
+
+def known_features(data: Dataset, *parts: Cases) -> dict[str, Feature]:
+    """The dataset's features, as they were known before the earliest target of these cases."""
+    cut_at = min(int(data.events.at[part.origin.targets].min()) for part in parts if part.origin)
+    return {name: as_of(feature, cut_at) for name, feature in data.features.items()}
+
+
+def training_set(
+    data: Dataset, places: NDArray[np.int64], features: Mapping[str, Feature], validation: Cases
+) -> TrainingSet:
+    """The events at these places, and what else a model may see."""
+    return TrainingSet(
+        events=data.events.take(places),
+        items=data.items,
+        users=data.users,
+        profiles=data.profiles if data.profiles is not None else np.full((data.users, 2), NOBODY, np.int32),
+        features=features,
+        creators=data.creators,
+        genres=data.genres,
+        validation=validation,
+    )
 
 
 _NOT_HONEST = (
@@ -130,7 +141,7 @@ def filters_seen(data: Dataset, protocol: Protocol) -> bool:
     """Whether items of the history are no candidates: not for plays of tracks, which listeners repeat."""
     if protocol.filter_seen is not None:
         return protocol.filter_seen
-    return isinstance(protocol, Playlist) or set(data.kinds) != {"track"}
+    return not (data.met == "play" and set(data.kinds) == {"track"})
 
 
 # --- cuts

@@ -74,12 +74,15 @@ class ReleaseTables:
 
     def scan(self, table: str, columns: Sequence[str], equal: Equal | None = None) -> Iterator[pa.RecordBatch]:
         """As in `Tables`."""
-        tests = [f'"{name}" in (select unnest(?))' for name in equal or {}]
+        from storage.views import columns as named
+        from storage.views import quoted
+
+        # Values stand in the query: DuckDB keeps the answer of one with parameters, and reads that in any order.
+        tests = [f"{named([name])} in ({', '.join(map(quoted, values))})" for name, values in (equal or {}).items()]
         tests += ["reason is null"] if table in _KEYED else []
         order = _ORDER.get(table, columns[0])
-        chosen = ", ".join(f'"{name}"' for name in columns)
-        sql = f"select {chosen} from {table} where {' and '.join(tests) or 'true'} order by {order}"
-        yield from self._con.execute(sql, [list(v) for v in (equal or {}).values()]).to_arrow_reader(ROWS)
+        sql = f"select {named(columns)} from {table} where {' and '.join(tests) or 'true'} order by {order}"
+        yield from self._con.sql(sql).to_arrow_reader(ROWS)
 
     def vectors(self, feature: str) -> Vectors:
         """As in `Tables`.
