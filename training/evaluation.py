@@ -6,16 +6,26 @@ Sizes: B queries, V items, T targets of all queries together, K the largest k.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import UNKNOWN, Cases, Queries, Ragged, TrainingSet
+from training.data import UNKNOWN, Cases, Ragged, TrainingSet
 from training.metrics import Floats, masked, per_query, places, refuse_targets, top_k
 from training.models.base import Recommender
+from training.popularity_metrics import (
+    coverage,
+    debiased_ndcg,
+    list_means,
+    novelty_bits,
+    novelty_linear,
+    popularity_shift,
+    propensity_weights,
+)
+from training.slices import Slicing, slicings
 
 CHUNK_SCORES = 2**24
 """Scores held at a time unless told otherwise: 64 MB as float32, and as much again while they are ranked."""
@@ -32,9 +42,29 @@ class Evaluation:
     places: Ragged  # beside the targets
     top: NDArray[np.int32]  # (B, K) items, best first; metrics.NONE where candidates ran out
     values: Mapping[str, Floats]  # `ndcg@10` and the like: (B,)
+    target_values: Mapping[str, Floats]  # the same as if each target were a query of its own: (T,)
+    catalogue: Mapping[str, Any]  # `coverage@10`, `popularity@10` ...: of all lists together, as JSON
+    slicings: tuple[Slicing, ...]
 
     def __len__(self) -> int:
         return len(self.person)
+
+    def measured(self, metric: str, within: tuple[str, str] | None = None) -> tuple[Floats, NDArray[np.int64]]:
+        """Values of a metric, and whose each is; of all queries, or of a slice such as `("popularity", "cold")`.
+
+        In a slice of targets each target is a query of its own, at the place it has among all of its query.
+
+        Raises:
+            ValueError: There is no such metric or slice.
+        """
+        if within is None:
+            return _named(self.values, metric, self.model), self.person
+        slicing = _named({slicing.name: slicing for slicing in self.slicings}, within[0], self.model)
+        code = _named({label: code for code, label in enumerate(slicing.labels)}, within[1], within[0])
+        chosen = slicing.codes == code
+        if not slicing.of_targets:
+            return _named(self.values, metric, self.model)[chosen], self.person[chosen]
+        return _named(self.target_values, metric, self.model)[chosen], self.person[self.places.rows[chosen]]
 
     @property
     def means(self) -> dict[str, float]:
@@ -49,7 +79,23 @@ class Evaluation:
             "queries": len(self),
             "targets": len(self.places.values),
             "metrics": self.means,
+            "catalogue": dict(self.catalogue),
+            "slices": {slicing.name: dict(self._slice_means(slicing)) for slicing in self.slicings},
         }
+
+    def _slice_means(self, slicing: Slicing) -> Iterator[tuple[str, dict[str, Any]]]:
+        values = self.target_values if slicing.of_targets else self.values
+        for code, label in enumerate(slicing.labels):
+            chosen = slicing.codes == code
+            if chosen.any():
+                means = {name: float(of[chosen].mean()) for name, of in values.items()}
+                yield label, {"of": "targets" if slicing.of_targets else "queries", "count": int(chosen.sum())} | means
+
+
+def _named(known: Mapping[str, Any], name: str, whose: str) -> Any:
+    if name not in known:
+        raise ValueError(f"{whose} has no '{name}'; known: {', '.join(known)}")
+    return known[name]
 
 
 def evaluate(
@@ -87,22 +133,48 @@ def evaluate(
         scores_BV = masked(model.score(part.queries), part.candidates, seen, of=f"{name}, queries from {start}")
         found.append(places(scores_BV, part.targets, of=f"{name}, queries from {start}"))
         top.append(top_k(scores_BV, max(ks)))
+    top_BK = np.concatenate(top)
     everywhere = Ragged(values=np.concatenate([part.values for part in found]), starts=cases.targets.starts)
     return Evaluation(
         model=name,
         cases=digest(cases),
         ks=tuple(ks),
-        person=persons(cases.queries),
+        person=persons(cases),
         places=everywhere,
-        top=np.concatenate(top),
-        values=per_query(everywhere, ks),
+        top=top_BK,
+        values=per_query(everywhere, ks) | _popularity_values(top_BK, everywhere, cases, train, ks),
+        target_values=per_query(Ragged(values=everywhere.values, starts=np.arange(len(everywhere.values) + 1)), ks),
+        catalogue=_catalogue(top_BK, cases, train, ks),
+        slicings=slicings(cases, train),
     )
 
 
-def persons(queries: Queries) -> NDArray[np.int64]:
-    """(B,): the user, or a number of its own for each query of a user whom training has not seen."""
-    own = -1 - np.arange(len(queries))
-    return np.where(queries.user == UNKNOWN, own, queries.user)
+def _popularity_values(
+    top_BK: NDArray[np.int32], everywhere: Ragged, cases: Cases, train: TrainingSet, ks: Sequence[int]
+) -> dict[str, Floats]:
+    popularity = train.popularity()
+    weights_T = propensity_weights(popularity)[cases.targets.values]
+    linear, bits = novelty_linear(popularity), novelty_bits(train.events, train.items)
+    return (
+        {f"debiased_ndcg@{k}": debiased_ndcg(everywhere, weights_T, k) for k in ks}
+        | {f"novelty_linear@{k}": list_means(top_BK[:, :k], linear) for k in ks}
+        | {f"novelty_bits@{k}": list_means(top_BK[:, :k], bits) for k in ks}
+    )
+
+
+def _catalogue(top_BK: NDArray[np.int32], cases: Cases, train: TrainingSet, ks: Sequence[int]) -> dict[str, Any]:
+    popularity, consumed = train.popularity(), train.events.item
+    return {f"coverage@{k}": coverage(top_BK[:, :k], cases.candidates) for k in ks} | {
+        f"popularity@{k}": popularity_shift(top_BK[:, :k], consumed, popularity) for k in ks
+    }
+
+
+def persons(cases: Cases) -> NDArray[np.int64]:
+    """(B,): whose the query is; where no one knows, as of cases of no split whose users are new, each is a person."""
+    if cases.origin is not None:
+        return cases.origin.owner.astype(np.int64)
+    own = -1 - np.arange(len(cases))
+    return np.where(cases.queries.user == UNKNOWN, own, cases.queries.user)
 
 
 def digest(cases: Cases) -> str:
