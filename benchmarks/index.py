@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.index import Recall, Vectors, filled, tune
+from storage import ann
+from tasks.index import Recall, Vectors, filled
 from tasks.settings_stages import IndexSettings
 
 QUERIES = 200  # per turn
@@ -42,7 +43,7 @@ def measure(n: int, d: int, rounds: int) -> dict[str, Any]:
     vectors, settings = clustered(n, d), IndexSettings()
     (flat, flat_s), (hnsw, hnsw_s) = (_timed(vectors, kind == "flat") for kind in ("flat", "hnsw"))
     recall = Recall(vectors, settings)
-    found = {"flat": recall.of(flat), "hnsw": tune(hnsw, recall, settings.least_recall)}
+    found = {"flat": recall.of(flat), "hnsw": ann.widen(hnsw, recall.of, settings.least_recall)}
     rates = _rates(flat, hnsw, vectors.array, rounds)
     ratios = [f / h for f, h in zip(rates["flat"], rates["hnsw"], strict=True)]
     return {

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurizers.registry import spec_of
+from storage import ann
 from storage.generations import only_version
 from storage.hashing import digest
 from storage.indexes import put_ids, put_index
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 VERSION = "2"
 NEAREST, QUERIES = 10, 1_000  # recall@10, over so many of the indexed vectors
-LINKS, EF_CONSTRUCTION = 32, 80
-EF_SEARCH, MOST_EF_SEARCH = 64, 1_024  # doubled from the first to the last until the recall suffices
 _BLOCK_ROWS = 16_384
 
 
@@ -211,12 +209,11 @@ def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any
     flat = n <= settings.flat_up_to
     index = filled(vectors, settings.metric, flat=flat)
     recall = Recall(vectors, settings)
-    measured = recall.of(index) if flat else tune(index, recall, settings.least_recall)
-    parameters = {"M": LINKS, "efConstruction": EF_CONSTRUCTION, "efSearch": index.hnsw.efSearch} if not flat else {}
+    measured = recall.of(index) if flat else ann.widen(index, recall.of, settings.least_recall)
     return index, {
         "metric": settings.metric,
         "kind": "flat" if flat else "hnsw",
-        "parameters": json.dumps(parameters),
+        "parameters": json.dumps(ann.width_of(index)),
         "count": n,
         "dimension": d,
         "recall_at_10": measured,
@@ -225,41 +222,7 @@ def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any
 
 def filled(vectors: Vectors, metric: str, *, flat: bool) -> Any:
     """An index that holds the vectors, searched exactly or by links."""
-    import faiss
-
-    n, d = vectors.array.shape
-    measure = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
-    index = faiss.IndexFlat(d, measure) if flat else faiss.IndexHNSWFlat(d, LINKS, measure)
-    if isinstance(index, faiss.IndexHNSW):
-        index.hnsw.efConstruction = EF_CONSTRUCTION
-    with _one_thread():
-        for start in range(0, n, _BLOCK_ROWS):
-            index.add(vectors.array[vectors.order[start : start + _BLOCK_ROWS]])
-    return index
-
-
-def tune(index: Any, recall: Recall, least: float) -> float:
-    """Double efSearch, which is kept in the index, until the recall suffices or the limit is reached; the recall."""
-    index.hnsw.efSearch = EF_SEARCH
-    while (measured := recall.of(index)) < least and index.hnsw.efSearch < MOST_EF_SEARCH:
-        index.hnsw.efSearch *= 2
-    return measured
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """The graph of an HNSW index depends on the order in which threads link their vectors; one has one order.
-
-    20,000 x 384: 3.4 s with one thread, 5.7 to 7.2 s with two on two busy cores (measured 2026-11-22).
-    """
-    import faiss
-
-    had = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(had)
+    return ann.build(vectors.array, "Flat" if flat else f"HNSW{ann.LINKS},Flat", metric, vectors.order)
 
 
 class Recall:
@@ -289,7 +252,7 @@ class Recall:
             return 1.0
         _, places = index.search(self._queries, self._k + 1)
         rows = without(np.where(places >= 0, self._vectors.order[places], -1), self._own)
-        near = self._scores(rows) >= self._limits - 1e-6 * (1 + np.abs(self._limits))
+        near = ann.near_enough(self._scores(rows), self._limits)
         return round(float((near & (rows >= 0)).mean()), 6)
 
     def _scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from storage import ann
 from storage.hashing import digest
 from storage.indexes import index_file, read_ids
 from storage.releases import Release, find_release, rollback
@@ -270,7 +271,7 @@ def test_the_query_is_no_answer_and_where_it_is_none_the_last_goes() -> None:
 
 
 def test_the_search_widens_until_the_recall_suffices_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "EF_SEARCH", 1)
+    monkeypatch.setattr(ann, "EF_SEARCH", 1)
     dice = np.random.default_rng(1)
     vectors = vectors_of({f"i{n:05d}": v for n, v in enumerate(dice.standard_normal((4_000, 32)))})
     settings = IndexSettings(flat_up_to=0, least_recall=0.97, metric="l2")
@@ -285,8 +286,8 @@ def test_the_search_widens_until_the_recall_suffices_and_no_further(monkeypatch:
 def test_low_recall_is_a_reason_beside_the_index_and_stops_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_module, "EF_SEARCH", 1)
-    monkeypatch.setattr(index_module, "MOST_EF_SEARCH", 2)
+    monkeypatch.setattr(ann, "EF_SEARCH", 1)
+    monkeypatch.setattr(ann, "MOST_EF_SEARCH", 2)
     dice = np.random.default_rng(1)
     write_vectors(store, {f"i{n:05d}": v for n, v in enumerate(dice.standard_normal((3_000, 48)))})
     result = run_index(store, catalogue(flat_up_to=0, least_recall=1.0))
