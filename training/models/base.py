@@ -51,3 +51,16 @@ class Retriever(Recommender, Protocol):
     def query_vectors(self, queries: Queries) -> NDArray[np.float32]:
         """(B, D), in evaluation mode; `score` is query_vectors @ item_vectors.T."""
         ...
+
+
+class Served(Retriever, Protocol):
+    """A retriever whose user tower a service runs without torch."""
+
+    def export_onnx(self, path: Path) -> None:
+        """Write the user tower as ONNX, so that it gives what `query_vectors` gives, within 1e-4.
+
+        Inputs, all int64: `history` (1, L), item positions, the oldest first, in the last `length` places, and 0 in
+        those before; `length` (1,), 1 to L; `profile` (1, 2), codes of gender and country. Output: `vector` (1, D)
+        float32. L is fixed in the file; of a longer history the last L items are given.
+        """
+        ...
