@@ -5,20 +5,27 @@ without a manifest is nobody's: a killed process left it, and `sweep` removes it
 """
 
 import hashlib
+import shutil
 from collections.abc import Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from storage.errors import StoreError, told
-from storage.objects import is_local
-from storage.store import Store
+from storage.objects import Objects, is_local
 
 MANIFEST = "manifest.json"
 
 
-def put_folder(store: Store, place: str, name: str, folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+class Home(Protocol):
+    """Where folders lie: a `Store`, or less, as who reads a folder needs no tables."""
+
+    url: str
+    objects: Objects
+
+
+def put_folder(store: Home, place: str, name: str, folder: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     """Store the files of a folder; its manifest, which holds `about` too.
 
     Raises:
@@ -39,7 +46,7 @@ def put_folder(store: Store, place: str, name: str, folder: Path, about: Mapping
     return manifest
 
 
-def manifest_of(store: Store, place: str, name: str) -> dict[str, Any]:
+def manifest_of(store: Home, place: str, name: str) -> dict[str, Any]:
     """What the manifest of a folder says.
 
     Raises:
@@ -52,8 +59,12 @@ def manifest_of(store: Store, place: str, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def folder_on_disk(store: Store, place: str, name: str, *, only: Collection[str] = ()) -> Generator[Path]:
+def folder_on_disk(
+    store: Home, place: str, name: str, *, only: Collection[str] = (), hashed: bool = True
+) -> Generator[Path]:
     """The folder on this disk, for as long as the context lasts; its files are those of the manifest.
+
+    Sizes are always compared with it; with `hashed`, which reads every file once, sha256 too.
 
     Raises:
         StoreError: It is not there, or a file is missing or was altered.
@@ -67,26 +78,26 @@ def folder_on_disk(store: Store, place: str, name: str, *, only: Collection[str]
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="mediateca-")))
             for file in chosen:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (folder / file).write_bytes(store.objects.read(f"{place}/{name}/{file}"))
+                _fetch(store, f"{place}/{name}/{file}", folder / file)
         for file, said in chosen.items():
-            _check(folder / file, said, f"store {store.url}: {place}/{name}/{file}")
+            _check(folder / file, said, f"store {store.url}: {place}/{name}/{file}", hashed=hashed)
         yield folder
 
 
-def folders(store: Store, place: str) -> list[str]:
+def folders(store: Home, place: str) -> list[str]:
     """Names of the whole folders of a place, sorted."""
     ends = [Path(name).relative_to(place).parts for name in store.objects.names(place)]
     return sorted(parts[0] for parts in ends if len(parts) == 2 and parts[1] == MANIFEST)
 
 
-def drop_folder(store: Store, place: str, name: str) -> None:
+def drop_folder(store: Home, place: str, name: str) -> None:
     """Delete a folder, its manifest first: what is left of it after a kill is nobody's."""
     store.objects.delete(f"{place}/{name}/{MANIFEST}")
     for file in store.objects.names(f"{place}/{name}"):
         store.objects.delete(file)
 
 
-def sweep(store: Store, place: str, kept: Collection[str]) -> int:
+def sweep(store: Home, place: str, kept: Collection[str]) -> int:
     """Delete every folder of a place but these, and what killed processes left; how many files. For the driver."""
     gone = [n for n in store.objects.names(place) if Path(n).relative_to(place).parts[0] not in kept]
     for name in sorted(gone, key=lambda n: not n.endswith(MANIFEST)):
@@ -94,9 +105,22 @@ def sweep(store: Store, place: str, kept: Collection[str]) -> int:
     return len(gone)
 
 
-def _check(path: Path, said: Mapping[str, Any], where: str) -> None:
+def _fetch(store: Home, name: str, path: Path) -> None:
+    """By blocks: an index may be larger than the memory. A file that is not there is told by what checks it."""
+    try:
+        with store.objects.on_disk(name) as copy:
+            shutil.copyfile(copy, path)
+    except FileNotFoundError:
+        return
+
+
+def _check(path: Path, said: Mapping[str, Any], where: str, *, hashed: bool) -> None:
     if not path.is_file():
         raise StoreError(f"{where} is not there; copy it back from where the store is kept twice, or use another")
+    if (size := path.stat().st_size) != said["size_bytes"]:
+        raise StoreError(f"{where}: was altered ({size:,} bytes, its manifest says {said['size_bytes']:,})")
+    if not hashed:
+        return
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != said["sha256"]:

@@ -76,6 +76,16 @@ class Objects:
             return False
         return True
 
+    def mark(self, name: str) -> str | None:
+        """What changes whenever the file is written anew; None where there is no such file."""
+        try:
+            if not is_local(self.url):
+                return str(obstore.head(self._open(), name)["e_tag"])
+            found = os.stat(os.path.join(self.url, name))
+        except FileNotFoundError:
+            return None
+        return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+
     def write(self, name: str, content: bytes) -> None:
         """Write the file, or write it anew."""
         obstore.put(self._open(), name, content)

@@ -1,0 +1,115 @@
+"""`current` points at a whole bundle or does not move; a SIGKILL at any moment included."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, forget, publish, rollback
+from storage.store import Store
+from storage.vector_index import VectorIndex
+from tests.storage import test_s3
+from tests.storage.bundled import published
+
+endpoint, bucket = test_s3.endpoint, test_s3.bucket
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["local", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """On disk and on an object store, empty."""
+    return Store(str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files to publish."""
+    (made := tmp_path / "files" / "model").mkdir(parents=True)
+    (made / "config.json").write_text("{}")
+    np.save(made.parent / "ids.npy", np.array([b"a", b"b"]))
+    return made.parent
+
+
+def put(store: Store, folder: Path, name: str, keep: int = 3) -> None:
+    about = {"bundle": name, "model": "m", "created_at": name, "index": {"dimension": 2}}
+    assert publish(store, name, folder, about, keep=keep).current
+
+
+def test_the_last_one_published_is_served_and_an_earlier_one_after_a_rollback(store: Store, folder: Path) -> None:
+    with pytest.raises(NoSuchBundle, match="no bundle is current; there are: none yet"):
+        find_bundle(store)
+    put(store, folder, "b1")
+    put(store, folder, "b2")
+    assert [(b.bundle_id, b.current) for b in bundles(store)] == [("b1", False), ("b2", True)]
+    assert rollback(store, "b1").current
+    assert find_bundle(store).bundle_id == "b1"
+    with pytest.raises(NoSuchBundle, match="no bundle 'b9'; there are: b1, b2"):
+        rollback(store, "b9")
+    assert set(find_bundle(store).manifest["files"]) == {"ids.npy", "model/config.json"}
+
+
+def test_the_newest_are_kept_and_the_served_one_whatever_its_age(store: Store, folder: Path) -> None:
+    for name in ("b1", "b2", "b3"):
+        put(store, folder, name)
+    add_items(store, ["a"], np.ones((1, 2), np.float32))
+    rollback(store, "b1")
+    assert forget(store, 1) == 4 - 1  # files and manifest of b2
+    assert [b.bundle_id for b in bundles(store)] == ["b1", "b3"]
+    put(store, folder, "b4", keep=1)
+    assert [b.bundle_id for b in bundles(store)] == ["b4"]
+    assert not [n for n in store.objects.names("bundles") if "/b3/" in n or "/b1/" in n]
+    with pytest.raises(ValueError, match="keep 0: expected 1 or more"):
+        put(store, folder, "b5", keep=0)
+
+
+def test_what_a_killed_publish_left_is_no_bundle_and_goes(store: Store, folder: Path) -> None:
+    put(store, folder, "b1")
+    store.objects.write("bundles/b2/ids.npy", b"half")
+    assert [b.bundle_id for b in bundles(store)] == ["b1"]
+    put(store, folder, "b3")
+    assert not [n for n in store.objects.names("bundles") if "/b2/" in n]
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
+    """One process publishes in a loop and is killed after random times; a reader opens what is current, each time."""
+    url = str(tmp_path / "store")
+    published(url)
+    code = f"""
+import itertools
+from pathlib import Path
+from storage.bundles import find_bundle, publish
+from storage.store import Store
+store = Store({url!r})
+files = Path({url!r}).parent / "files"
+about = dict(find_bundle(store).manifest)
+print("ready", flush=True)
+for n in itertools.count(int(open(files.parent / "next").read())):
+    publish(store, f"z{{n:08d}}", files, about | {{"bundle": f"z{{n:08d}}"}}, keep=2)
+"""
+    first = find_bundle(Store(url))
+    own = Path(url, "bundles", first.bundle_id)
+    (files := tmp_path / "files").mkdir()
+    for name in first.manifest["files"]:
+        (files / name).parent.mkdir(exist_ok=True)
+        (files / name).write_bytes((own / name).read_bytes())
+    dice, seen = np.random.default_rng(0), set()
+    for round_ in range(6):
+        (tmp_path / "next").write_text(str(round_ * 100_000))
+        with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            for _ in range(5):  # beside it, too
+                time.sleep(float(dice.uniform(0, 0.06)))
+                VectorIndex(url)
+            process.send_signal(signal.SIGKILL)
+        index = VectorIndex(url)
+        seen.add(index.current().manifest["bundle"])
+        assert index.recommend(["i00001"], k=3)[1] == "model"
+    assert len(seen) > 1
+    pointer = json.loads(Path(url, "bundles", "current.json").read_text())
+    assert pointer["bundle"] in {b.bundle_id for b in bundles(Store(url))}
