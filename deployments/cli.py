@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from deployments.cli_index import index_app
 from deployments.cli_links import links_app
 from deployments.cli_models import models_app
 from deployments.cli_new import new_app
@@ -40,6 +41,7 @@ app.add_typer(links_app, name="links")
 app.add_typer(new_app, name="new")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(models_app, name="models")
+app.add_typer(index_app, name="index")
 
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

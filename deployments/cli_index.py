@@ -1,0 +1,123 @@
+"""`mediateca index`: the bundles that a service answers from."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.bundles import Bundle
+    from storage.store import Store
+
+index_app = typer.Typer(no_args_is_help=True, help="Published bundles: list, show, roll back.")
+CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@index_app.command("list")
+def list_command(catalogue: CatalogueArg, as_json: Json = False) -> None:
+    """The bundles there are, the oldest first, and which is served.
+
+    Example: `mediateca index list demo`
+    """
+    from storage.bundles import bundles
+
+    rows = [_row(bundle) for bundle in bundles(_store(catalogue))]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    if not rows:
+        typer.echo("no bundle yet; `publish-index` makes one of a trained model")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()), style="green" if row["current"] else None)
+    Console().print(table)
+
+
+@index_app.command("show")
+def show_command(
+    catalogue: CatalogueArg,
+    bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one that is served.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a bundle holds: release, model, revisions, kind of index, what was measured, files; all of it with --json.
+
+    Example: `mediateca index show demo`
+    """
+    from storage.bundles import delta_of, find_bundle
+
+    store = _store(catalogue)
+    found = find_bundle(store, bundle)
+    delta = delta_of(store, found.bundle_id)
+    since = {"added": len(delta.added), "removed": len(delta.removed)}
+    if as_json:
+        typer.echo(json.dumps({**found.manifest, "current": found.current, "since": since}))
+        return
+    size = sum(file["size_bytes"] for file in found.manifest["files"].values())
+    lines = {**_row(found), "features": found.manifest["features"], "measured": found.manifest["measured"]}
+    for name, value in (lines | {"since": since, "files": f"{len(found.manifest['files'])}, {size:,} bytes"}).items():
+        typer.echo(f"{name:>12}  {json.dumps(value) if isinstance(value, dict) else _cell(value)}")
+
+
+@index_app.command("rollback")
+def rollback_command(
+    catalogue: CatalogueArg,
+    bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one before the served one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve an earlier bundle again, after comparing its files with their checksums; services follow in seconds.
+
+    What was removed since stays removed.
+
+    Example: `mediateca index rollback demo`
+    """
+    from storage.bundles import rollback
+
+    store = _store(catalogue)
+    made = rollback(store, bundle or _before(store))
+    typer.echo(json.dumps(_row(made)) if as_json else f"serving {made.bundle_id}, model {made.manifest['model']}")
+
+
+def _before(store: "Store") -> str:
+    from storage.bundles import NoSuchBundle, bundles
+
+    there = bundles(store)
+    names = [bundle.bundle_id for bundle in there]
+    served = next((at for at, bundle in enumerate(there) if bundle.current), 0)
+    if not served:
+        raise NoSuchBundle(
+            f"store {store.url}: no bundle before the served one; there are: {', '.join(names) or 'none'}"
+        )
+    return names[served - 1]
+
+
+def _store(catalogue: str) -> "Store":
+    from storage.store import Store
+    from tasks.settings import load_catalogue
+
+    return Store(load_catalogue(catalogue).store_url)
+
+
+def _row(bundle: "Bundle") -> dict[str, Any]:
+    said = bundle.manifest
+    return {
+        "bundle": bundle.bundle_id,
+        "current": bundle.current,
+        "release": said["release"],
+        "model": said["model"],
+        "kind": said["index"]["kind"],
+        "items": said["index"]["count"],
+        "recall_at_10": said["measured"]["recall_at_10"],
+        "p50_ms": said["measured"]["latency_ms"]["p50"],
+        "created_at": said["created_at"],
+    }
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "*" if value else ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
