@@ -129,7 +129,8 @@ def _shorten(index: Any) -> None:
 
     if isinstance(index, faiss.IndexPreTransform):
         chain: Any = index.chain
-        faiss.downcast_VectorTransform(chain.at(0)).niter = OPQ_ROUNDS
+        rotation: Any = faiss.downcast_VectorTransform(chain.at(0))
+        rotation.niter = OPQ_ROUNDS
 
 
 def _cluster_on_gpus(index: Any, d: int) -> None:
