@@ -6,7 +6,6 @@ A model says what it learns as a `Task`; `train` reads: restore, then per epoch 
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -56,16 +55,15 @@ def train(
     Raises:
         ValueError: The loss or the score is not finite, or the checkpoint is of other settings or processes.
     """
-    with tempfile.TemporaryDirectory() if folder is None else nullcontext(folder) as kept:
-        run = _Run(task, settings, Path(kept), keeps=folder is not None, report=report)
-        run.restore()
-        while not run.over():
-            for batch in run.rest_of_epoch():
-                run.step(batch)
-                run.log()
-            run.validate()
-            run.save()
-        return run.finish()
+    run = _Run(task, settings, folder, report)
+    run.restore()
+    while not run.over():
+        for batch in run.rest_of_epoch():
+            run.step(batch)
+            run.log()
+        run.validate()
+        run.save()
+    return run.finish()
 
 
 class _Step(nn.Module):
@@ -86,14 +84,12 @@ class _Run:
         self,
         task: Task[Any],
         settings: LoopSettings,
-        folder: Path,
-        *,
-        keeps: bool,
+        folder: Path | None,
         report: Callable[[Progress], None] | None,
     ) -> None:
         # Else a second run in the process could have no other precision (accelerate 1.15).
         AcceleratorState._reset_state()  # pyright: ignore[reportPrivateUsage]
-        self.task, self.settings, self.folder, self.keeps = task, settings, folder, keeps
+        self.task, self.settings, self.folder = task, settings, folder
         self.tell = report or (lambda _: None)
         self.accelerator = Accelerator(mixed_precision=settings.precision)
         set_seed(settings.seed, device_specific=True)
@@ -113,7 +109,7 @@ class _Run:
 
     def restore(self) -> None:
         """Go on from the newest checkpoint, if there is one."""
-        state = restore(self.folder / "checkpoints")
+        state = None if self.folder is None else restore(self.folder / "checkpoints")
         if state is None:
             return
         self._check(state)
@@ -237,7 +233,7 @@ class _Run:
 
     def _write(self, name: str, value: float) -> None:
         """To TensorBoard, by steps; points that a killed run wrote after its checkpoint are dropped."""
-        if not self.keeps or not self.accelerator.is_main_process:
+        if self.folder is None or not self.accelerator.is_main_process:
             return
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
@@ -247,7 +243,7 @@ class _Run:
 
     def save(self) -> None:
         """Keep a checkpoint, if any are kept."""
-        if not self.keeps:
+        if self.folder is None:
             return
         self.loss_sum = self._over_processes(self.loss_sum)
         self.now.loss_sum = float(self.loss_sum)
