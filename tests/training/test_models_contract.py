@@ -17,8 +17,12 @@ from training.models.registry import MODELS, model
 
 TINY: dict[str, dict[str, Any]] = {
     "item_knn": {"neighbours": 8},
+    "most_played": {},
     "most_popular": {},
     "random": {},
+    "recent_popularity": {"half_life_days": 2.0},
+    "repeat_last": {},
+    "same_creator": {},
     "sasrec": {
         "dimension": 16,
         "hidden": 32,
@@ -28,6 +32,8 @@ TINY: dict[str, dict[str, Any]] = {
         "bias": True,
         "loop": {"epochs": 45, "learning_rate": 0.01, "patience": None},
     },
+    "svd": {"factors": 2},
+    "tfidf": {},
     "two_tower": {
         "dimension": 16,
         "modality_dimension": 8,
@@ -38,11 +44,15 @@ TINY: dict[str, dict[str, Any]] = {
         "batch_size": 32,
         "loop": {"epochs": 8, "learning_rate": 0.01, "patience": None},
     },
+    "user_knn": {"neighbours": 8},
 }
 """Settings with which a model learns the toys in a second."""
 
 LEARNS: dict[str, str] = {
+    "most_played": "repeats",
     "most_popular": "popularity",
+    "recent_popularity": "recency",
+    "repeat_last": "repeats",
     "random": "nothing",
 }
 """What there is to learn for a model; `groups` where nothing is said, and `cycle` for models of SEQUENTIAL too."""
@@ -147,6 +157,7 @@ def test_learns_what_there_is_to_learn(name: str) -> None:
         "groups": learns_groups,
         "popularity": learns_popularity,
         "repeats": learns_repeats,
+        "recency": learns_recency,
         "nothing": learns_nothing,
     }
     check[LEARNS.get(name, "groups")](fitted(name))
@@ -170,6 +181,15 @@ def learns_popularity(fit: Any) -> None:
 def learns_repeats(fit: Any) -> None:
     (scores,) = fit.score(queries([[9, 0, 9]]))
     assert scores[[9, 0]].min() > np.delete(scores, [9, 0]).max()
+
+
+def learns_recency(fit: Any) -> None:
+    events, (score,) = groups().events, fit.score(queries([[0, 1, 2]]))
+    before = events.at < 3 * DAY
+    weights = np.exp2((events.at - 3 * DAY) / (2 * DAY)) * before
+    sums = np.bincount(events.item, weights, minlength=ITEMS)
+    np.testing.assert_allclose(score[sums > 0], np.log2(sums[sums > 0]), rtol=1e-6)
+    assert score[sums == 0].max(initial=-np.inf) < score[sums > 0].min()
 
 
 def learns_nothing(fit: Any) -> None:

@@ -11,11 +11,21 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from training.data import Queries, TrainingSet
 from training.models.files import Stored, matrix_of, parts_of
-from training.models.matrices import Csr, asked, beneath, interactions, largest, popularity_steps, row_blocks
+from training.models.matrices import (
+    Csr,
+    asked,
+    beneath,
+    dense,
+    interactions,
+    largest,
+    popularity_steps,
+    ranks,
+    row_blocks,
+    stacked,
+)
 from training.models.weighting import Weighting, inverse_frequency, norms, weighted
 
 
@@ -62,9 +72,7 @@ class ItemKnn(Stored):
         config = self.config
         left_VU = weighted(met_VU, config.weighting, inverse_frequency(met_VU), k1=config.k1, b=config.b)
         right_UV = left_VU.T.tocsr()
-        rank = np.empty(len(popularity), np.int64)
-        rank[np.argsort(-popularity, kind="stable")] = np.arange(len(popularity))
-        length = norms(met_VU)
+        rank, length = ranks(popularity), norms(met_VU)
         parts: list[Csr] = []
         for rows in row_blocks(left_VU, right_UV):
             near = left_VU[rows] @ right_UV
@@ -72,11 +80,11 @@ class ItemKnn(Stored):
                 both = np.repeat(length[rows], np.diff(near.indptr)) * length[near.indices]
                 near.data *= both / (both + config.shrink)
             parts.append(largest(near, config.neighbours, rank))
-        return sparse.vstack(parts, format="csr")
+        return stacked(parts, len(popularity))
 
     def score(self, queries: Queries) -> NDArray[np.float32]:
         """(B, V)."""
         near_VV = matrix_of("neighbours", self.arrays)
         history_BV = asked(queries, near_VV.shape[0], counts=self.config.counts, decay=self.config.decay)
-        scores = (history_BV @ near_VV).astype(np.float32).toarray()
+        scores = dense(history_BV @ near_VV)
         return beneath(scores, self.arrays["popularity"]) if self.config.fallback else scores

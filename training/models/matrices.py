@@ -5,7 +5,7 @@ Sizes: B queries, U users, V items; R rows and C columns of either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,14 +35,43 @@ def asked(queries: Queries, items: int, *, counts: bool, decay: float = 1.0) -> 
     An item that comes again weighs the sum of its events with `counts`, else what its last one weighs. Items from
     `items` on, which came after training, say nothing.
     """
+    return _histories(queries, items, lambda age: np.power(decay, age, dtype=np.float64), counts=counts)
+
+
+def latest(queries: Queries, items: int) -> Csr:
+    """(B, V): 1 for the last item of the history, 1 / n for one whose last event is the n-th from the end."""
+    return _histories(queries, items, lambda age: 1 / (1 + age), counts=False)
+
+
+def _histories(
+    queries: Queries, items: int, weigh: Callable[[NDArray[np.int64]], NDArray[np.float64]], *, counts: bool
+) -> Csr:
+    """(B, V): the weight of each event's age, 0 for the last one; summed, or of the item's last event."""
     history = queries.history
     age = history.starts[1:][history.rows] - 1 - np.arange(len(history.values))
     known = np.flatnonzero(history.values < items)[::-1]  # newest first: `last` finds the last event
     keys = history.rows[known] * items + history.values[known]
     cells, last, which = np.unique(keys, return_index=True, return_inverse=True)
-    weight = decay ** age[known]
+    weight = weigh(age[known])
     data = np.bincount(which, weight, minlength=len(cells)) if counts else weight[last]
     return sparse.csr_array((data, (cells // items, cells % items)), shape=(len(queries), items))
+
+
+def ranks(amounts: NDArray[Any]) -> NDArray[np.int64]:
+    """0 for the largest; of equal ones the first comes first."""
+    rank = np.empty(len(amounts), np.int64)
+    rank[np.argsort(-amounts, kind="stable")] = np.arange(len(amounts))
+    return rank
+
+
+def stacked(parts: list[Csr], columns: int) -> Csr:
+    """Blocks of rows, one below the other; none at all is a matrix of no rows."""
+    return sparse.vstack(parts, format="csr") if parts else sparse.csr_array((0, columns))
+
+
+def dense(product: Csr) -> NDArray[np.float32]:
+    """A row of scores per query."""
+    return product.astype(np.float32).toarray()
 
 
 def largest(matrix: Csr, k: int, rank_C: NDArray[np.int64]) -> Csr:

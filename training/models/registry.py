@@ -8,10 +8,17 @@ from typing import Any
 
 MODELS: dict[str, str] = {
     "item_knn": "item_knn:ItemKnn",
+    "most_played": "most_played:MostPlayed",
     "most_popular": "most_popular:MostPopular",
     "random": "random_order:Random",
+    "recent_popularity": "recent_popularity:RecentPopularity",
+    "repeat_last": "repeat_last:RepeatLast",
+    "same_creator": "same_creator:SameCreator",
     "sasrec": "sasrec:Sasrec",
+    "svd": "svd:Svd",
+    "tfidf": "tfidf:TfIdf",
     "two_tower": "two_tower:TwoTower",
+    "user_knn": "user_knn:UserKnn",
 }
 """name: `module:Model` in training.models; the model's config is the module's `Config`."""
 

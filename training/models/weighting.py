@@ -49,8 +49,13 @@ def weighted(
         return _like(met_RC, data)
     if weighting == "tfidf":
         met_RC = _like(met_RC, np.sqrt(met_RC.data) * frequency_C[met_RC.indices])
-    length = norms(met_RC)
-    return _like(met_RC, met_RC.data / np.repeat(np.where(length, length, 1), np.diff(met_RC.indptr)))
+    return unit_rows(met_RC)
+
+
+def unit_rows(matrix: Csr) -> Csr:
+    """Every row divided by its length; one of zeros stays."""
+    length = norms(matrix)
+    return _like(matrix, matrix.data / np.repeat(np.where(length > 0, length, 1), np.diff(matrix.indptr)))
 
 
 def _like(matrix: Csr, data: NDArray[np.float64]) -> Csr:
