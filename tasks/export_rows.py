@@ -277,5 +277,5 @@ def media_rows(con: Any, config: MediaConfig, schema: pa.Schema, files: MediaFil
 
 def tables_of(names: list[str]) -> list[Table]:
     """The tables of a release that are exported."""
-    first = [n for n in ("items", "interactions", "users", "texts", "links", "media") if n in names]
+    first = [n for n in ("items", "interactions", "users", "texts", "links", "media", "duplicates") if n in names]
     return [table_of(n) for n in [*first, *sorted(n for n in names if n.startswith("features/"))]]

@@ -240,9 +240,10 @@ def _cold_items(data: Dataset, protocol: ColdItems) -> Cut:
     fold = _dealt(met, int(groups.max()) + 1, protocol)
     rng = np.random.default_rng([protocol.seed, protocol.fold])
     others = rng.permutation(np.flatnonzero((fold >= 0) & (fold != protocol.fold)))
-    tuning = np.isin(groups, others[: round(protocol.validation_share * len(others))])
+    tuning = np.isin(groups, others[: max(1, round(protocol.validation_share * len(others)))])
     cold = fold[groups] == protocol.fold
-    asked_for_tuning = rng.random(data.users) < protocol.validation_share
+    tuned = rng.permutation(data.users)[: max(1, round(protocol.validation_share * data.users))]
+    asked_for_tuning = np.isin(np.arange(data.users), tuned)
     warm = ~(cold | tuning)[events.item]
     validation = _last_ones(data, tuning[events.item] & asked_for_tuning[events.user], warm, protocol.per_user)
     test = _last_ones(data, cold[events.item] & ~asked_for_tuning[events.user], warm, protocol.per_user)
