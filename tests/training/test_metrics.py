@@ -150,3 +150,11 @@ def test_all_metrics_are_between_zero_and_one_and_grow_with_k_but_for_ndcg_and_m
         assert values.max() <= 1 + 1e-12
         if name in ("hr", "recall", "mrr"):
             assert (np.diff(values, axis=0) >= 0).all()
+
+
+def test_the_example_of_the_documentation():
+    found = ranks(SCORES, Ragged.of([[2, 5]]), ALL, Ragged.of([[0]]))
+    assert found.values.tolist() == [3, 4]
+    figures = {name: float(values[0]) for name, values in per_query(found, [3]).items()}
+    expected = {"hr@3": 1, "recall@3": 1 / 2, "ndcg@3": 0.5 / 1.63092975, "mrr@3": 1 / 3, "map@3": 1 / 6, "mrr": 1 / 3}
+    assert figures == pytest.approx(expected)
