@@ -18,52 +18,18 @@ from torch import Tensor
 from training.contrastive import NO_ITEM
 from training.data import Feature, Ragged, TrainingSet
 from training.loop import parts, processes
+from training.scaling import Scale
 from training.towers import ItemInputs
-
-FARTHEST = 5.0
-"""Deviations a standardised number may have: a share that is 0 for nearly all items has hundreds where it is not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """Mean and deviation of a modality's numbers over the items that training has events of."""
-
-    mean: NDArray[np.float32]  # (d,)
-    deviation: NDArray[np.float32]  # (d,)
-
-    @classmethod
-    def of(cls, values: NDArray[np.float32], name: str) -> Scale:
-        """Of (n, d) values.
-
-        Raises:
-            ValueError: There is none, or one is not finite.
-        """
-        if not len(values) or not np.isfinite(values).all():
-            what = "has a value that is not finite" if len(values) else "is missing of every item in the training part"
-            raise ValueError(f"two_tower: feature '{name}' {what}; mend it, or leave it out of `modalities`")
-        deviation = values.std(axis=0, dtype=np.float64)
-        # A column that does not vary says nothing: dividing by 1 leaves it 0.
-        return cls(
-            mean=values.mean(axis=0, dtype=np.float64).astype(np.float32),
-            deviation=np.where(deviation > 1e-8, deviation, 1.0).astype(np.float32),
-        )
-
-    def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, d) as deviations from the mean."""
-        return np.clip((values - self.mean) / self.deviation, -FARTHEST, FARTHEST)
 
 
 class ItemTable:
     """The items' frozen vectors as a tower reads them."""
 
-    def __init__(
-        self, features: Mapping[str, Feature], scales: Mapping[str, Scale], seen: NDArray[np.bool_], first: int = 0
-    ) -> None:
-        """Of n items with the numbers `first` ... `first` + n - 1; `seen` is (n,)."""
+    def __init__(self, features: Mapping[str, Feature], scales: Mapping[str, Scale], seen: NDArray[np.bool_]) -> None:
+        """Of n items; `seen` is (n,)."""
         self.values = {name: torch.from_numpy(scale(features[name].values)) for name, scale in scales.items()}
         self.present = {name: torch.from_numpy(features[name].present) for name in scales}
         self.seen = torch.from_numpy(seen)
-        self.first = first
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -73,25 +39,9 @@ class ItemTable:
         return ItemInputs(
             values={name: values[places] for name, values in self.values.items()},
             present={name: present[places] for name, present in self.present.items()},
-            items=places + self.first,
+            items=places,
             seen=self.seen[places],
         )
-
-
-def scales(train: TrainingSet, modalities: tuple[str, ...]) -> dict[str, Scale]:
-    """Per modality, of the items that have it and training events.
-
-    Raises:
-        ValueError: The training set has no such feature, or nothing to fit a scale to.
-    """
-    unknown = [name for name in modalities if name not in train.features]
-    if unknown:
-        known = ", ".join(sorted(train.features)) or "none"
-        raise ValueError(f"two_tower: no feature '{unknown[0]}' in the training set; it has {known}")
-    seen = train.popularity() > 0
-    return {
-        name: Scale.of(train.features[name].values[seen & train.features[name].present], name) for name in modalities
-    }
 
 
 class Batch(NamedTuple):

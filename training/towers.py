@@ -88,7 +88,8 @@ class ItemTower(nn.Module):
             known_K = inputs.seen
             if self.training:
                 known_K = known_K & (torch.rand(len(known_K), device=known_K.device) >= self.id_dropout)
-            parts.append(torch.where(known_K[:, None], self.ids(inputs.items), self.missing["id"]))
+            ids_KP = self.ids(torch.where(known_K, inputs.items, 0))
+            parts.append(torch.where(known_K[:, None], ids_KP, self.missing["id"]))
         return F.normalize(self.fusion(torch.cat(parts, 1)), dim=1)
 
 

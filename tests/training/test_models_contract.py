@@ -16,6 +16,10 @@ from training.data import UNKNOWN, Cases, Events, Feature, Queries, Ragged, Trai
 from training.models.registry import MODELS, model
 
 TINY: dict[str, dict[str, Any]] = {
+    "content_knn": {"modalities": ("content",)},
+    "creator_popularity": {},
+    "genre_popularity": {},
+    "neighbour_popularity": {"modalities": ("content",), "neighbours": 7},
     "item_knn": {"neighbours": 8},
     "most_played": {},
     "most_popular": {},
@@ -50,6 +54,9 @@ TINY: dict[str, dict[str, Any]] = {
 
 LEARNS: dict[str, str] = {
     "most_played": "repeats",
+    "creator_popularity": "worth",
+    "genre_popularity": "worth",
+    "neighbour_popularity": "worth",
     "most_popular": "popularity",
     "recent_popularity": "recency",
     "repeat_last": "repeats",
@@ -158,6 +165,7 @@ def test_learns_what_there_is_to_learn(name: str) -> None:
         "popularity": learns_popularity,
         "repeats": learns_repeats,
         "recency": learns_recency,
+        "worth": learns_worth,
         "nothing": learns_nothing,
     }
     check[LEARNS.get(name, "groups")](fitted(name))
@@ -176,6 +184,12 @@ def learns_popularity(fit: Any) -> None:
     assert (
         np.sign(np.subtract.outer(scores[0], scores[0])) == np.sign(np.subtract.outer(popularity, popularity))
     ).all()
+
+
+def learns_worth(fit: Any) -> None:
+    """What nobody has met is worth what the eight others of its group are, on average."""
+    (scores,) = fit.score(queries([[0]]))
+    np.testing.assert_allclose(scores[list(NEW)], groups().popularity().sum() / (2 * GROUP), rtol=0.2)
 
 
 def learns_repeats(fit: Any) -> None:

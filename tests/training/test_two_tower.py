@@ -13,7 +13,8 @@ import torch
 from training.contrastive import NO_ITEM
 from training.data import NO_TIME, UNKNOWN, Cases, Events, Feature, Queries, Ragged, TrainingSet
 from training.models.two_tower import Config, TwoTower
-from training.tower_batches import ItemTable, PairSampler, Scale, newest, scales
+from training.scaling import Scale, scales
+from training.tower_batches import ItemTable, PairSampler, newest
 from training.towers import ItemTower, TowerConfig, UserTower
 
 COLD = (6, 13)

@@ -7,9 +7,13 @@ from importlib import import_module
 from typing import Any
 
 MODELS: dict[str, str] = {
+    "content_knn": "content_knn:ContentKnn",
+    "creator_popularity": "attribute_popularity:CreatorPopularity",
+    "genre_popularity": "attribute_popularity:GenrePopularity",
     "item_knn": "item_knn:ItemKnn",
     "most_played": "most_played:MostPlayed",
     "most_popular": "most_popular:MostPopular",
+    "neighbour_popularity": "neighbour_popularity:NeighbourPopularity",
     "random": "random_order:Random",
     "recent_popularity": "recent_popularity:RecentPopularity",
     "repeat_last": "repeat_last:RepeatLast",

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ from training.data import NOBODY, Feature, Queries, TrainingSet
 from training.evaluation import evaluate
 from training.loop import LoopSettings, Progress
 from training.loop import train as run
-from training.tower_batches import Batch, ItemTable, PairSampler, Scale, newest, scales
+from training.scaling import Scale, scales
+from training.sequences import known
+from training.tower_batches import Batch, ItemTable, PairSampler, newest
 from training.towers import ItemTower, ServedUserTower, TowerConfig, UserTower
 
 AT_A_TIME = 512
@@ -43,20 +45,12 @@ class Config(TowerConfig, ContrastiveConfig):
         """Settings may come as a file has them: lists for tuples, a mapping for the loop."""
         super().__post_init__()
         object.__setattr__(self, "modalities", tuple(self.modalities))
-        object.__setattr__(self, "loop", _loop(self.loop))
+        object.__setattr__(self, "loop", LoopSettings.of(self.loop))
         if self.loop.gradient_accumulation != 1:
             raise ValueError(
                 f"two_tower: gradient_accumulation is {self.loop.gradient_accumulation}, expected 1: parts of a batch "
                 "that do not see each other have fewer negatives; take a larger batch_size, or more processes"
             )
-
-
-def _loop(told: Any) -> LoopSettings:
-    """Of settings, or of a mapping with lists for tuples."""
-    if isinstance(told, LoopSettings):
-        return told
-    settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
-    return LoopSettings(**settings)
 
 
 class Network(nn.Module):
@@ -209,7 +203,7 @@ class TwoTower:
     def query_vectors(self, queries: Queries) -> NDArray[np.float32]:
         """(B, D), of unit length."""
         tower = self.user_tower()
-        history, lengths = newest(queries.history, self.config.history_length)
+        history, lengths = newest(known(queries.history, len(self._items_VD)), self.config.history_length)
         asked = [torch.from_numpy(part.astype(np.int64)) for part in (history, lengths, queries.profile)]
         parts = zip(*(part.to(tower.table_VD.device).split(AT_A_TIME) for part in asked), strict=True)
         return torch.cat([tower(*part).float().cpu() for part in parts]).numpy()
