@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import StoreError, told
-from storage.folders import MANIFEST, Home, folder_on_disk, folders, manifest_of, put_folder, sweep
+from storage.folders import MANIFEST, Home, drop_folder, folder_on_disk, folders, manifest_of, put_folder, sweep
 from storage.lazy import np
 from storage.lock import build_lock
 
@@ -136,8 +136,8 @@ def forget(store: Home, keep: int) -> int:
     A reader that has one of them open goes on with it: on disk its pages stay mapped, else it has a copy.
     """
     served = (pointer(store) or {}).get("bundle")
-    kept = {*folders(store, PLACE)[-keep:], served, Path(POINTER).name}
-    return sweep(store, PLACE, [name for name in kept if name])
+    newest = [name for name in folders(store, PLACE)[-keep:] if name != served and not delta_of(store, name).withdrawn]
+    return sweep(store, PLACE, [*newest, *([served] if served else []), Path(POINTER).name])
 
 
 def _put(store: Home, name: str, content: bytes) -> None:
@@ -157,6 +157,7 @@ class Delta:
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (added, D)
     titles: tuple[str, ...] = ()
     removed: frozenset[str] = frozenset()
+    withdrawn: bool = False  # the bundle's files hold an item that was taken down: it goes when it is served no more
 
 
 def delta_mark(store: Home, bundle_id: str) -> str | None:
@@ -173,7 +174,7 @@ def delta_of(store: Home, bundle_id: str) -> Delta:
     try:
         content = store.objects.read(_delta(bundle_id))
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            read = {name: found[name] for name in ("bundle", "added", "vectors", "titles", "removed")}
+            read = {name: found[name] for name in ("bundle", "added", "vectors", "titles", "removed", "withdrawn")}
     except FileNotFoundError:
         return Delta()
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as exc:
@@ -181,7 +182,8 @@ def delta_of(store: Home, bundle_id: str) -> Delta:
     if str(read["bundle"]) != bundle_id:
         raise StoreError(f"store {store.url}: {_delta(bundle_id)} is of bundle {read['bundle']}; delete it")
     added, titles = (tuple(read[name].tolist()) for name in ("added", "titles"))
-    return Delta(added=added, vectors=read["vectors"], titles=titles, removed=frozenset(read["removed"].tolist()))
+    removed, withdrawn = frozenset(read["removed"].tolist()), bool(read["withdrawn"])
+    return Delta(added=added, vectors=read["vectors"], titles=titles, removed=removed, withdrawn=withdrawn)
 
 
 def add_items(store: Home, ids: Sequence[str], vectors: NDArray[np.float32], titles: Sequence[str] = ()) -> Delta:
@@ -203,7 +205,7 @@ def add_items(store: Home, ids: Sequence[str], vectors: NDArray[np.float32], tit
         before = delta_of(store, bundle.bundle_id)
         there = {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added)}
         there |= {i: (vectors[at], names[at]) for at, i in enumerate(ids)}
-        return _write(store, bundle.bundle_id, _of(there, before.removed - set(ids)))
+        return _write(store, bundle.bundle_id, _of(there, before.removed - set(ids), before.withdrawn))
 
 
 def remove_items(store: Home, ids: Collection[str]) -> Delta:
@@ -213,10 +215,39 @@ def remove_items(store: Home, ids: Collection[str]) -> Delta:
         NoSuchBundle: None is current.
     """
     with bundle_lock(store):
-        bundle = find_bundle(store)
-        before = delta_of(store, bundle.bundle_id)
-        there = {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added) if i not in set(ids)}
-        return _write(store, bundle.bundle_id, _of(there, before.removed | set(ids)))
+        return _without(store, find_bundle(store).bundle_id, ids)
+
+
+def withdraw(store: Home, ids: Collection[str]) -> int:
+    """Let go of items that were taken down; how many bundles held one.
+
+    Bundles that are not served go whole. The served one answers without them from now on, and goes when another is
+    published. Readers that have one open follow within seconds.
+    """
+    if not (there := folders(store, PLACE)):
+        return 0
+    with bundle_lock(store):
+        served = (pointer(store) or {}).get("bundle")
+        holding = [name for name in there if _holds(store, name, ids)]
+        for name in holding:
+            if name == served:
+                _without(store, name, ids, withdrawn=True)
+            else:
+                drop_folder(store, PLACE, name)
+    return len(holding)
+
+
+def _holds(store: Home, bundle_id: str, ids: Collection[str]) -> bool:
+    with folder_on_disk(store, PLACE, bundle_id, only=("ids.npy",), hashed=False) as folder:
+        held: NDArray[np.bytes_] = np.load(folder / "ids.npy")
+    asked = np.array([i.encode() for i in ids], np.bytes_)
+    return bool(np.isin(asked, held).any()) or not set(ids).isdisjoint(delta_of(store, bundle_id).added)
+
+
+def _without(store: Home, bundle_id: str, ids: Collection[str], *, withdrawn: bool = False) -> Delta:
+    before, gone = delta_of(store, bundle_id), set(ids)
+    there = {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added) if i not in gone}
+    return _write(store, bundle_id, _of(there, before.removed | gone, before.withdrawn or withdrawn))
 
 
 def carry(store: Home, bundle_id: str) -> None:
@@ -236,17 +267,19 @@ def carry(store: Home, bundle_id: str) -> None:
     _write(store, bundle_id, _of(there, before.removed | (own.removed - set(before.added))))
 
 
-def _of(there: Mapping[str, tuple[NDArray[np.float32], str]], removed: Collection[str]) -> Delta:
+def _of(
+    there: Mapping[str, tuple[NDArray[np.float32], str]], removed: Collection[str], withdrawn: bool = False
+) -> Delta:
     vectors = np.stack([v for v, _ in there.values()]) if there else np.empty((0, 0), np.float32)
-    return Delta(
-        added=tuple(there), vectors=vectors, titles=tuple(t for _, t in there.values()), removed=frozenset(removed)
-    )
+    titles = tuple(title for _, title in there.values())
+    return Delta(added=tuple(there), vectors=vectors, titles=titles, removed=frozenset(removed), withdrawn=withdrawn)
 
 
 def _write(store: Home, bundle_id: str, delta: Delta) -> Delta:
     content = io.BytesIO()
     texts = {"added": delta.added, "titles": delta.titles, "removed": sorted(delta.removed)}
     arrays: dict[str, Any] = {name: np.array(values, np.str_) for name, values in texts.items()}
+    arrays["withdrawn"] = np.array(delta.withdrawn)
     np.savez(content, bundle=np.array(bundle_id), vectors=delta.vectors.astype(np.float32), **arrays)
     _put(store, _delta(bundle_id), content.getvalue())
     return delta

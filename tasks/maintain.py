@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage import indexes, media, reports
+from storage import bundles, indexes, media, reports
 from storage.generations import unneeded_generations
 from storage.lock import build_lock
 from storage.releases import Release, kept_versions, releases, retire
@@ -85,6 +85,7 @@ def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str
         store.append("raw", named.left)
         # Last those through which the rows of `raw` are found when a take-down that was killed is asked for again.
         rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name in _LEADS))
+        bundles.withdraw(store, list(entities))
         vacuum(store, retention_hours=0)
         gone = [r.release_id for r in retired]
         return {"items": chosen, "rows": rows, "retired": gone, "models": _models_of(store, gone)}

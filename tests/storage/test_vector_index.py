@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.bundles import NoSuchBundle, add_items, find_bundle, remove_items, rollback
+from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, publish, remove_items, rollback, withdraw
 from storage.errors import StoreError
 from storage.store import Store
 from storage.vector_index import VectorIndex
+from tasks.maintain import take_down
 from tests.storage import test_s3
 from tests.storage.bundled import D, Toy, dataset, published
 from training.data import Queries
@@ -252,6 +253,28 @@ def test_what_was_removed_stays_so_after_a_publish_and_a_rollback(url: str) -> N
     rollback(store, first)
     index.refresh()
     assert index.search(vectors, 2).ids[0].tolist() == best(vectors, 2, {top})[0]
+
+
+def test_what_is_taken_down_is_served_no_more_and_leaves_no_bundle_that_can_be_rolled_back_to(url: str) -> None:
+    store, first, vectors = Store(url), find_bundle(Store(url)).bundle_id, asked(1)
+    second, top = published(url, seed=1).bundle_id, best(vectors, 1, seed=1)[0][0]
+    index = VectorIndex(url)
+    take_down(store, [top])
+    assert [b.bundle_id for b in bundles(store)] == [second]
+    assert index.refresh()
+    assert index.search(vectors, 3).ids[0].tolist() == best(vectors, 3, {top}, seed=1)[0]
+    remove_items(store, ["i00009"])  # other removals keep in mind that it must go
+    folder, files = Path(url, "bundles", second), find_bundle(store).manifest["files"]
+    copy = shutil.copytree(
+        folder,
+        Path(url).parent / "copy",
+        ignore=lambda _, names: {n for n in names if n in ("delta.npz", "manifest.json")},
+    )
+    publish(store, "z", copy, find_bundle(store).manifest, keep=3)
+    assert [b.bundle_id for b in bundles(store)] == ["z"]
+    assert files == find_bundle(store).manifest["files"]
+    assert first not in {b.bundle_id for b in bundles(store)}
+    assert withdraw(store, ["nowhere"]) == 0
 
 
 def test_additions_that_fit_no_bundle_are_refused(url: str) -> None:
