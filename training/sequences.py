@@ -28,12 +28,21 @@ class NextItems(NamedTuple):
 class Epochs:
     """Windows of histories in an order that depends on seed and epoch alone."""
 
-    def __init__(self, histories: Ragged, *, length: int, batch_size: int, accumulation: int, seed: int) -> None:
-        """The last `length` + 1 items of every history that has two or more."""
-        ends, used = histories.starts[1:], np.minimum(histories.lengths, length + 1)
-        chosen = used >= 2
-        self.ends, self.used, self.values = ends[chosen], used[chosen], histories.values
-        self.batch_size, self.accumulation, self.seed = batch_size, accumulation, seed
+    def __init__(
+        self, histories: Ragged, *, length: int, whole: bool, batch_size: int, accumulation: int, seed: int
+    ) -> None:
+        """Of every history that has two or more items the last `length` + 1; if `whole`, those before them, too.
+
+        Windows of one history share an item, which is the last target of the one and begins the other: every item but
+        the first is a target once.
+        """
+        pairs = np.maximum(histories.lengths - 1, 0)
+        windows = -(-pairs // length) if whole else np.minimum(pairs, 1)
+        rows = np.repeat(np.arange(len(histories)), windows)
+        dropped = (np.arange(len(rows)) - np.repeat(np.cumsum(windows) - windows, windows)) * length
+        self.ends = histories.starts[rows + 1] - dropped
+        self.used = np.minimum(histories.lengths[rows] - dropped, length + 1)
+        self.values, self.batch_size, self.accumulation, self.seed = histories.values, batch_size, accumulation, seed
         if not len(self.ends):
             raise ValueError("no history has two items: there is nothing to learn a sequence from")
 

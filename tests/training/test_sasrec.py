@@ -39,7 +39,9 @@ def chains(users: int, items: int = 12, length: int = 9) -> list[list[int]]:
 
 
 def test_windows_are_the_last_items_and_every_place_predicts_the_next() -> None:
-    epochs = Epochs(Ragged.of([[7], [1, 2], [3, 4, 5, 6, 8]]), length=3, batch_size=2, accumulation=1, seed=0)
+    epochs = Epochs(
+        Ragged.of([[7], [1, 2], [3, 4, 5, 6, 8]]), length=3, whole=False, batch_size=2, accumulation=1, seed=0
+    )
     (batch,) = epochs.of(0)
     rows = {tuple(row) for row in batch.items_BT.tolist()}
     assert rows == {(1, 0, 0), (4, 5, 6)}  # 8 is a target alone, 3 is too old; padded on the right
@@ -48,9 +50,18 @@ def test_windows_are_the_last_items_and_every_place_predicts_the_next() -> None:
     assert batch.share.item() == 1 / 4
 
 
+def test_windows_of_whole_histories_have_every_pair_once() -> None:
+    rows = Ragged.of([[7], [], [1, 2], [3, 4, 5, 6, 8], [9, 10, 11, 12]])
+    epochs = Epochs(rows, length=3, whole=True, batch_size=9, accumulation=1, seed=0)
+    (batch,) = epochs.of(0)
+    assert {tuple(row) for row in batch.items_BT.tolist()} == {(1, 0, 0), (4, 5, 6), (3, 0, 0), (9, 10, 11)}
+    pairs = zip(batch.items_BT.flatten()[batch.places_N].tolist(), batch.targets_N.tolist(), strict=True)
+    assert sorted(pairs) == [(1, 2), (3, 4), (4, 5), (5, 6), (6, 8), (9, 10), (10, 11), (11, 12)]
+
+
 def test_epochs_differ_and_come_again_the_same() -> None:
     def targets(epoch: int) -> list[int]:
-        epochs = Epochs(Ragged.of(chains(8)), length=5, batch_size=4, accumulation=1, seed=0)
+        epochs = Epochs(Ragged.of(chains(8)), length=5, whole=False, batch_size=4, accumulation=1, seed=0)
         return torch.cat([batch.targets_N for batch in epochs.of(epoch)]).tolist()
 
     assert targets(1) == targets(1) != targets(2)

@@ -43,6 +43,7 @@ class Config:
     activation: Literal["gelu", "relu"] = "gelu"
     positions: Literal["learned", "sinusoidal"] = "learned"
     length: int = 50  # the last so many items are seen
+    whole_histories: bool = False  # also what came before the last `length` + 1 items is learnt from, in windows
     scaled: bool = False  # items enter times the root of the dimension
     tied: bool = True  # one vector per item, where it enters and where it is scored
     bias: bool = False  # one number per item, learnt, added to its score
@@ -113,6 +114,7 @@ class _NextItemTask:
         self.epochs = Epochs(
             given.events.histories(given.users),
             length=config.length,
+            whole=config.whole_histories,
             batch_size=config.batch_size,
             accumulation=config.loop.gradient_accumulation,
             seed=config.loop.seed,
