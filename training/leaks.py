@@ -46,9 +46,8 @@ def graph_edges(split: Split) -> Edges:
     A GNN needs its test users in the graph (S2). Of a user's history what lies before the user's first target counts,
     also where it is validation's: the graph is the same while tuning. In `temporal` what lies before all targets.
     """
-    shown = [_origin(cases).history for cases in (split.validation, split.test)]
-    place = np.union1d(_places(split), np.concatenate(shown))
     events = split.data.events
+    place = np.flatnonzero(_shown(split))
     early = place < _first_targets(split)[events.user[place]]
     if _in_time(split):
         early &= events.at[place] < _first_time(split)
@@ -220,10 +219,7 @@ def _check_edges(split: Split, edges: Edges) -> None:
     if _in_time(split):
         late |= events.at[place] >= _first_time(split)
     _refuse(split, "the graph holds edges at or after a target", place[late])
-    shown = np.concatenate([_places(split), *(_origin(c).history for c in (split.validation, split.test))])
-    allowed = np.zeros(len(events), np.bool_)
-    allowed[shown] = True
-    _refuse(split, "the graph holds edges that neither training nor a history has", place[~allowed[place]])
+    _refuse(split, "the graph holds edges that neither training nor a history has", place[~_shown(split)[place]])
 
 
 def _check_fit(split: Split, fit: Fitted) -> None:
@@ -260,6 +256,14 @@ def _origin(cases: Cases) -> Origin:
     if cases.origin is None:
         raise ValueError("cases do not say which events they were made of; build the split by its protocol")
     return cases.origin
+
+
+def _shown(split: Split) -> NDArray[np.bool_]:
+    """(N,): the events of training and of all histories."""
+    shown = np.zeros(len(split.data.events), np.bool_)
+    for place in (_places(split), _origin(split.validation).history, _origin(split.test).history):
+        shown[place] = True
+    return shown
 
 
 def _in_time(split: Split) -> bool:

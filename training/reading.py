@@ -142,7 +142,8 @@ def select_items(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
 def lend(data: Dataset, name: str, groups: NDArray[np.int32]) -> Dataset:
     """The dataset where an item without this feature has that of the first item of its group (V,), such as its work.
 
-    Two sources of one catalogue may know a track by two ids: one has the playlists, the other the numbers.
+    Two sources of one catalogue may know a track by two ids: one has the playlists, the other the numbers. Items that
+    share numbers count as one recording from here on: a split that parted them would leak.
     """
     feature = data.features[name]
     lender = np.full(int(groups.max()) + 1, -1)
@@ -153,7 +154,8 @@ def lend(data: Dataset, name: str, groups: NDArray[np.int32]) -> Dataset:
     missing = source < 0
     lent.values[missing], lent.present[missing] = 0, False
     note = f"feature {name}: {int((lent.present & ~feature.present).sum()):,} items have that of another of their group"
-    return replace(data, features={**data.features, name: lent}, notes=(*data.notes, note))
+    recordings = groups if data.recordings is None else _joined(data.recordings, groups)
+    return replace(data, recordings=recordings, features={**data.features, name: lent}, notes=(*data.notes, note))
 
 
 def _chosen(names: tuple[str, ...], places: NDArray[np.int64]) -> tuple[str, ...]:
@@ -203,12 +205,13 @@ def _events(tables: Tables, wanted: Wanted, ids: pa.Array) -> tuple[pa.Array, Ev
         kind = f" of {wanted.items}s" if wanted.items else ""
         raise ValueError(f"{tables.name}: no event of kind '{wanted.events}'{kind}; name another kind or source")
     item, at, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    # Rows come sorted by user, so that the dictionary is in their order.
-    user = _numbers(coded.indices, np.int32)
+    # Rows come sorted by user, so that the dictionary is in their order. Any other order would be taken for time.
+    user, names = _numbers(coded.indices, np.int32), coded.dictionary
+    back = pc.any(pc.less(names.slice(1), names.slice(0, max(0, len(names) - 1)))).as_py()
     same = user[1:] == user[:-1]
-    if (user[1:] < user[:-1]).any() or (same & (at[1:] < at[:-1]) & (at[1:] != NO_TIME)).any():
+    if back or (user[1:] < user[:-1]).any() or (same & (at[1:] < at[:-1]) & (at[1:] != NO_TIME)).any():
         raise ValueError(f"{tables.name}: interactions are not sorted by user and time; export the release anew")
-    return coded.dictionary, Events(user=user, item=item, at=at, value=value), lost
+    return names, Events(user=user, item=item, at=at, value=value), lost
 
 
 def _groups(tables: Tables, ids: pa.Array) -> tuple[dict[str, NDArray[np.int32]], list[str]]:
@@ -231,6 +234,16 @@ def _groups(tables: Tables, ids: pa.Array) -> tuple[dict[str, NDArray[np.int32]]
 def _connected(a: NDArray[np.int32], b: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     links = coo_array((np.ones(len(a), np.bool_), (a, b)), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int32)
+
+
+def _joined(*groupings: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(V,): items that share a group in any of these share a number."""
+    items = np.arange(len(groupings[0]), dtype=np.int32)
+    firsts: list[NDArray[np.int32]] = []
+    for groups in groupings:
+        _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+        firsts.append(first[inverse].astype(np.int32))
+    return _connected(np.tile(items, len(groupings)), np.concatenate(firsts), len(items))
 
 
 def _profiles(tables: Tables, user_ids: pa.Array) -> dict[str, Any]:
