@@ -84,10 +84,11 @@ def largest(matrix: Csr, k: int, rank_C: NDArray[np.int64]) -> Csr:
             continue
         row = data[start:end]
         least = np.partition(row, -k)[-k]
-        above, equal = np.flatnonzero(row > least), np.flatnonzero(row == least)
-        if len(above) + len(equal) > k:
-            equal = equal[np.argsort(rank_C[matrix.indices[start + equal]], kind="stable")][: k - len(above)]
-        kept.append(start + np.concatenate([above, equal]))
+        found = np.flatnonzero(row >= least)
+        if len(found) > k:
+            rank = rank_C[matrix.indices[start + found]]
+            found = found[np.lexsort((rank, -row[found]))[:k]]
+        kept.append(start + found)
     places = np.concatenate(kept) if kept else np.empty(0, np.int64)
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in kept])])
     return sparse.csr_array((data[places], matrix.indices[places], indptr), shape=matrix.shape)
