@@ -148,7 +148,7 @@ def measure(array: F32, wanted: Wanted, peer: str | None) -> dict[str, Any]:
         found |= rates(OpenedBundle(Path(name), manifest), index, report)
         found["failed_in_switches"], found["asked_in_switches"] = switches(Path(name), manifest, report)
     if peer:
-        found["autofaiss"] = autofaiss(peer, rows, size, exact, report)
+        found["autofaiss"] = autofaiss(peer, index, rows, size, exact, report)
     return found
 
 
@@ -217,8 +217,8 @@ build_index(np.load(folder + "/rows.npy"), index_path=folder + "/peer.index", in
 """
 
 
-def autofaiss(python: str, rows: F32, size: int, exact: Exact, queries: F32) -> dict[str, Any]:
-    """Recall of its index, of at most as many bytes."""
+def autofaiss(python: str, own: Any, rows: F32, size: int, exact: Exact, queries: F32) -> dict[str, Any]:
+    """Recall of its index, of at most as many bytes, and of our own at its width."""
     with tempfile.TemporaryDirectory() as name:
         np.save(f"{name}/rows.npy", rows)
         command = [python, "-c", PEER, name, f"{size}B"]
@@ -226,8 +226,12 @@ def autofaiss(python: str, rows: F32, size: int, exact: Exact, queries: F32) -> 
         if ran.returncode:
             return {"failed": ran.stderr.strip().splitlines()[-1]}
         index: Any = faiss.read_index(f"{name}/peer.index")
-        recall = exact.recall(index.search(queries, NEAREST)[1])
-        return {"recall_at_10": recall, "bytes": Path(name, "peer.index").stat().st_size}
+        found = {"recall_at_10": exact.recall(index.search(queries, NEAREST)[1]), **ann.width_of(index)}
+        if (hnsw := ann.graph(index)) is not None and ann.graph(own) is not None:
+            # It searches as wide as its limit of 10 ms allows: ours is compared at the same width.
+            ann.set_width(own, hnsw.efSearch)
+            found["ours_as_wide"] = exact.recall(own.search(queries, NEAREST)[1])
+        return found | {"bytes": Path(name, "peer.index").stat().st_size}
 
 
 # --- dimensions and codes

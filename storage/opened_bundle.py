@@ -327,11 +327,11 @@ def tower_session(folder: Path) -> Any:
 
 
 def run_tower(session: Any, history: NDArray[np.int64], profile: NDArray[np.int64], length: int) -> NDArray[np.float32]:
-    """(1, D); of the places of a history, the oldest first, the last `length`, padded on the left with 0."""
+    """(1, D); of the places of a history, the oldest first, the last `length`, padded behind with -1."""
     known = history[-length:]
-    padded = np.zeros((1, length), np.int64)
-    padded[0, length - len(known) :] = known
-    given = {"history": padded, "length": np.array([len(known)], np.int64), "profile": profile}
+    padded = np.full((1, length), -1, np.int64)
+    padded[0, : len(known)] = known
+    given = {"items": padded, "lengths": np.array([len(known)], np.int64), "profile": profile}
     return session.run(["vector"], given)[0]
 
 

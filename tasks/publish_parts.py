@@ -141,9 +141,9 @@ def tower_of(folder: Path, data: Dataset, model: Served, report: Asked) -> dict[
     """
     session = tower_session(folder)
     shapes = {given.name: given.shape for given in session.get_inputs()}
-    length = shapes.get("history", [1, None])[-1]
-    if shapes.keys() != {"history", "length", "profile"} or not isinstance(length, int):
-        raise ValueError(f"{TOWER} takes {shapes}; expected history (1, L) with a fixed L, length (1,), profile (1, 2)")
+    length = shapes.get("items", [1, None])[-1]
+    if shapes.keys() != {"items", "lengths", "profile"} or not isinstance(length, int):
+        raise ValueError(f"{TOWER} takes {shapes}; expected items (B, L) with a fixed L, lengths (B,), profile (B, 2)")
     own = report.queries.take(np.flatnonzero(report.queries.history.lengths > 0)[:_PARITY])
     wanted = model.query_vectors(own)
     for row, history in enumerate(own.history):

@@ -61,27 +61,25 @@ class Toy:
         return made
 
     def export_onnx(self, path: Path) -> None:
-        """By hand, as exporting by torch takes seconds: mask = position >= L - length."""
+        """By hand, as exporting by torch takes seconds: mask = position < length."""
         given = {
-            "history": helper.make_tensor_value_info("history", TensorProto.INT64, [1, LENGTH]),
-            "length": helper.make_tensor_value_info("length", TensorProto.INT64, [1]),
+            "items": helper.make_tensor_value_info("items", TensorProto.INT64, [1, LENGTH]),
+            "lengths": helper.make_tensor_value_info("lengths", TensorProto.INT64, [1]),
             "profile": helper.make_tensor_value_info("profile", TensorProto.INT64, [1, 2]),
         }
-        constants = self.parts | {
+        constants = {name.replace("items", "vectors"): part for name, part in self.parts.items()} | {
             "positions": np.arange(LENGTH, dtype=np.int64)[None],
-            "whole": np.array([LENGTH], np.int64),
             "one": np.array([1], np.int64),
             "last": np.array([-1], np.int64),
         }
         nodes = [
-            helper.make_node("Gather", ["items", "history"], ["met"]),
-            helper.make_node("Sub", ["whole", "length"], ["first"]),
-            helper.make_node("GreaterOrEqual", ["positions", "first"], ["real"]),
+            helper.make_node("Gather", ["vectors", "items"], ["met"]),
+            helper.make_node("Less", ["positions", "lengths"], ["real"]),
             helper.make_node("Cast", ["real"], ["mask"], to=TensorProto.FLOAT),
             helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
             helper.make_node("Mul", ["met", "mask3"], ["kept"]),
             helper.make_node("ReduceSum", ["kept", "one"], ["sum"], keepdims=0),
-            helper.make_node("Cast", ["length"], ["count"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["lengths"], ["count"], to=TensorProto.FLOAT),
             helper.make_node("Div", ["sum", "count"], ["mean"]),
             helper.make_node("MatMul", ["mean", "weights"], ["bare"]),
             helper.make_node("Gather", ["profile", "one"], ["code2"], axis=1),

@@ -160,7 +160,7 @@ def test_a_recall_that_no_kind_reaches_is_refused(store: Store, monkeypatch: pyt
 def test_a_history_of_no_fixed_length_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     release = released(store, dataset())
     monkeypatch.setattr(Toy, "export_onnx", lambda self, path: _identity(path))
-    with pytest.raises(StoreError, match=r"user_tower.onnx takes .* expected history \(1, L\) with a fixed L"):
+    with pytest.raises(StoreError, match=r"user_tower.onnx takes .* expected items \(B, L\) with a fixed L"):
         put(store, release)
 
 
@@ -168,9 +168,9 @@ def _identity(path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
-    given = helper.make_tensor_value_info("history", TensorProto.INT64, [1, None])
+    given = helper.make_tensor_value_info("items", TensorProto.INT64, [1, None])
     out = helper.make_tensor_value_info("vector", TensorProto.INT64, [1, None])
-    graph = helper.make_graph([helper.make_node("Identity", ["history"], ["vector"])], "g", [given], [out])
+    graph = helper.make_graph([helper.make_node("Identity", ["items"], ["vector"])], "g", [given], [out])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
 
 

@@ -59,8 +59,8 @@ class Served(Retriever, Protocol):
     def export_onnx(self, path: Path) -> None:
         """Write the user tower as ONNX, so that it gives what `query_vectors` gives, within 1e-4.
 
-        Inputs, all int64: `history` (1, L), item positions, the oldest first, in the last `length` places, and 0 in
-        those before; `length` (1,), 1 to L; `profile` (1, 2), codes of gender and country. Output: `vector` (1, D)
-        float32. L is fixed in the file; of a longer history the last L items are given.
+        Inputs, all int64: `items` (B, L), positions, the oldest first, in the first `lengths` places, and -1 in those
+        behind; `lengths` (B,), 1 to L; `profile` (B, 2), codes of gender and country. Output: `vector` (B, D) float32.
+        L is fixed in the file; of a longer history the last L items are given. B may be fixed at 1.
         """
         ...
