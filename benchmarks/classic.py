@@ -109,8 +109,7 @@ def _knn(name: str, kind: str, k: int | None, train: TrainingSet, met: Any) -> S
 
 
 def _factors(met: Any, factors: int) -> tuple[Any, Any]:
-    decompose: Any = svds  # whose stub says that there may be no vectors
-    right = decompose(met, factors)[2]
+    right = np.asarray(svds(met, k=factors)[2])
     return right, right.T
 
 
