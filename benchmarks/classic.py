@@ -114,7 +114,7 @@ def _factors(met: Any, factors: int) -> tuple[Any, Any]:
 
 
 def _truncated(met: Any, factors: int) -> tuple[Any, Any]:
-    right = TruncatedSVD(factors, algorithm="arpack", random_state=0).fit(met).components_
+    right = np.asarray(TruncatedSVD(factors, algorithm="arpack", random_state=0).fit(met).components_)
     return right, right.T
 
 
