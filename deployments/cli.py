@@ -1,24 +1,23 @@
 """The `mediateca` command. Nothing heavy is imported before it is needed: an answer should not wait for torch."""
 
-import json
-import math
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from deployments.cli_common import CatalogueArg, JsonOption, built, open_store, print_json, print_table, tell
 from deployments.cli_index import index_app
 from deployments.cli_links import links_app
 from deployments.cli_models import models_app
 from deployments.cli_new import new_app
 from deployments.cli_sandbox import sandbox_app
+from deployments.cli_train import evaluate, promote, recommend, train
 
 if TYPE_CHECKING:
     from storage.store import Store
@@ -42,9 +41,10 @@ app.add_typer(new_app, name="new")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(models_app, name="models")
 app.add_typer(index_app, name="index")
-
-CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+app.command()(train)
+app.command()(evaluate)
+app.command()(promote)
+app.command()(recommend)
 
 
 def main() -> None:
@@ -96,80 +96,21 @@ def _stop(message: str, code: int) -> NoReturn:
     os._exit(code)
 
 
-def _open(catalogue: str) -> tuple["Catalogue", "Store"]:
-    from storage.store import Store
-    from tasks.settings import load_catalogue
-
-    chosen = load_catalogue(catalogue)
-    return chosen, Store(chosen.store_url)
-
-
 def _readable(catalogue: str, *, quiet: bool) -> tuple["Catalogue", "Store"]:
-    """As `_open`, and the sources' files are there: a generated world is made where it is not."""
+    """As `open_store`, and the sources' files are there: a generated world is made where it is not."""
     from tasks.prepare import ensure_world
     from tasks.progress import waiting
 
-    chosen, store = _open(catalogue)
+    chosen, store = open_store(catalogue)
     with waiting("world", quiet=quiet):
         ensure_world(chosen)
     return chosen, store
-
-
-def _tell(message: str) -> None:
-    typer.secho(message, err=True, dim=True)
-
-
-def _built(catalogue: str) -> tuple["Catalogue", "Store"]:
-    chosen, store = _open(catalogue)
-    if not store.tables():
-        raise ValueError(f"nothing has been built at {store.url}; run `mediateca build {shlex.quote(catalogue)}` first")
-    return chosen, store
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it: NaN is null, decimals are numbers, bytes are text."""
-    if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    if title:  # printed apart: a Table's own breaks at the terminal's width, in the midst of "release v1"
-        typer.secho(title, italic=True)
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
-    Console().print(table)
 
 
 def _some(names: list[str], most: int = 2) -> str:
     """The first of the names, and how many more there are: twenty stages do not fit a column."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "" if value is None else str(value)
 
 
 def _write(who: str, path: Path, content: bytes, mode: str = "wb") -> None:
@@ -217,7 +158,7 @@ def build(
     flags = {"wait_s": wait, "quiet": as_json, "refit": tuple(refit or ()), "replay": replay}
     result = _run_build(catalogue, store, keep_server=keep_server, **flags)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         _say_built(catalogue, store, result)
     if result["partial"]:
@@ -236,7 +177,7 @@ def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: An
 
     quiet = flags["quiet"]
     with ExitStack() as server, waiting("server", quiet=quiet):
-        server.enter_context(prefect_server(home(), keep=keep_server, tell=_tell))
+        server.enter_context(prefect_server(home(), keep=keep_server, tell=tell))
         from flows.build_features import build_features
         from tasks.release import ReleaseBlocked
 
@@ -245,7 +186,7 @@ def _run_build(catalogue: str, store: "Store", *, keep_server: bool, **flags: An
             result = flow(catalogue, **flags)  # tells how far it is by itself
         except ReleaseBlocked as blocked:
             if quiet:
-                _print_json(blocked.result)
+                print_json(blocked.result)
             raise
         with waiting("server", quiet=quiet):
             server.close()
@@ -261,7 +202,7 @@ def _nothing_to_do(catalogue: str, store: "Store", plan: list[dict[str, Any]], *
     name = current.release_id if current else None
     if as_json:
         stages = [StageResult(stage=row["stage"]).as_json() for row in plan]
-        _print_json({"release": name, "partial": False, "stages": stages, "validation": validation_of(store)})
+        print_json({"release": name, "partial": False, "stages": stages, "validation": validation_of(store)})
         return
     newest = newest_release(store)
     if newest is None or newest.release_id == name:
@@ -303,11 +244,11 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     chosen, store = _readable(catalogue, quiet=as_json)
     rows = make_plan(chosen, store)
     if as_json:
-        _print_json({"stages": rows})
+        print_json({"stages": rows})
         return
     names = ("stage", "up_to_date", "new", "changed", "retry", "removed", "seconds_estimate", "requests_estimate")
     shown = [{n.replace("_", " "): row[n] for n in names} | {"after": _some(row["follows"])} for row in rows]
-    _print_table(f"{chosen.catalogue}: {store.url}", shown)
+    print_table(f"{chosen.catalogue}: {store.url}", shown)
     for row in rows:
         if change := row["version_change"]:
             typer.echo(version_change(row["stage"], change))
@@ -334,12 +275,12 @@ def status(
     from expectations.gate import findings, summary
     from storage.releases import current_release
 
-    chosen, store = _built(catalogue)
+    chosen, store = built(catalogue)
     current = current_release(store)
     name = current.release_id if current else None
     tables = _table_status(store)
     if as_json:
-        _print_json({"tables": tables, "release": name, "validation": summary(findings(store))})
+        print_json({"tables": tables, "release": name, "validation": summary(findings(store))})
         return
     _print_tables(f"{chosen.catalogue}: {store.url}, release {name or 'none yet'}", tables)
     _print_checks(store)
@@ -352,12 +293,12 @@ def _print_quota(catalogue: str, *, as_json: bool) -> None:
     load_catalogue(catalogue)  # a catalogue that cannot be read is said here too
     rows = ledger_rows()
     if as_json:
-        _print_json({"ledger": str(ledger_path()), "quota": rows})
+        print_json({"ledger": str(ledger_path()), "quota": rows})
     elif not rows:
         typer.echo(f"no request has been made to a live source; the ledger would be {ledger_path()}")
     else:
         shown = [{name.replace("_", " "): value for name, value in row.items()} for row in rows]
-        _print_table(f"requests to live sources: {ledger_path()}", shown)
+        print_table(f"requests to live sources: {ledger_path()}", shown)
 
 
 def _print_status(catalogue: str, store: "Store", release: str) -> None:
@@ -372,7 +313,7 @@ def _print_checks(store: "Store") -> None:
     failed = [f for f in found if not f.success]
     if failed:
         rows = [{"check": f.name, "": f.severity, "observed": f.saw, "expected": f.expected} for f in failed]
-        _print_table(f"{len(found) - len(failed)} checks passed, {len(failed)} failed", rows)
+        print_table(f"{len(found) - len(failed)} checks passed, {len(failed)} failed", rows)
     elif found:
         typer.echo(f"{len(found)} checks passed")
 
@@ -382,7 +323,7 @@ def _print_tables(title: str, tables: dict[str, dict[str, Any]]) -> None:
         {"table": name, "rows": t["rows"], "ok": t["ok"], "version": t["version"], "reasons": _counts(t["reasons"])}
         for name, t in tables.items()
     ]
-    _print_table(title, rows)
+    print_table(title, rows)
 
 
 def _counts(reasons: dict[str, int]) -> str:
@@ -426,7 +367,7 @@ def sql(
     from storage.releases import find_release
     from storage.store import rows_of
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     versions = find_release(store, release_id).tables if release_id else None
     try:
         con = store.database(versions, only=_named_in(query, store))
@@ -438,10 +379,10 @@ def sql(
     except duckdb.Error as exc:
         raise ValueError(f"sql: {exc}") from exc
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     elif rows:
         # Numbers as they are: 1,995 is no year.
-        _print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
+        print_table("", [{name: str(v) if isinstance(v, int) else v for name, v in row.items()} for row in rows])
 
 
 @app.command()
@@ -462,13 +403,13 @@ def neighbors(
     from storage.releases import find_release
     from tasks.neighbors import find_neighbors
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     release = find_release(store, release_id)
     found = find_neighbors(store, release, item, feature=feature, k=k)
     for note in found.notes:
         typer.secho(f"note: {note}", fg="yellow", err=True)
     if as_json:
-        _print_json([{name: row[name] for name in ("item_id", "title", "score")} for row in found.rows])
+        print_json([{name: row[name] for name in ("item_id", "title", "score")} for row in found.rows])
         return
     rows = [
         {"title": r["title"], "year": str(r["year"] or ""), "kind": r["kind"], "score": f"{r['score']:.3f}"}
@@ -477,7 +418,7 @@ def neighbors(
     # Not as the table's title, which would be broken at the table's width.
     title, item_id = found.item["title"], found.item["item_id"]
     typer.echo(f"nearest to {title} ({item_id}) by {found.feature}, release {release.release_id}")
-    _print_table("", rows)
+    print_table("", rows)
 
 
 def _named_in(query: str, store: "Store") -> list[str] | None:
@@ -500,12 +441,12 @@ def release_list(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
 
     from storage.releases import releases
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     found = releases(store)
     if as_json:
-        _print_json([asdict(r) for r in found])
+        print_json([asdict(r) for r in found])
         return
-    _print_table(
+    print_table(
         "",
         [
             {
@@ -535,9 +476,9 @@ def release_diff(
     """
     from storage.releases import diff, find_release
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     rows = diff(store, find_release(store, old), find_release(store, new))
-    _print_json(rows) if as_json else _print_table("", rows)
+    print_json(rows) if as_json else print_table("", rows)
 
 
 @release_app.command("rollback")
@@ -553,10 +494,10 @@ def release_rollback(
     from storage.lock import build_lock
     from storage.releases import rollback
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     with build_lock(store.url):
         found = rollback(store, to)
-    _print_json({"release": found.release_id}) if as_json else typer.echo(f"release {found.release_id} is current")
+    print_json({"release": found.release_id}) if as_json else typer.echo(f"release {found.release_id} is current")
 
 
 @app.command()
@@ -576,7 +517,7 @@ def export(
     from tasks.export import export_release
     from tasks.progress import Bars
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     release = find_release(store, release_id)
     try:
         with Bars(quiet=as_json, after_s=2.0) as bars:
@@ -587,7 +528,7 @@ def export(
         told = ", ".join(f"{count:,} {why}" for why, count in counts.items())
         typer.secho(f"note: {name}: media files left out: {told}", fg="yellow", err=True)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     typer.echo(f"{found['release']}: {len(found['files'])} files, {found['bytes'] / 1e6:.1f} MB in {to}")
     typer.echo(f"before you publish it, fill in the licence in {to / 'README.md'}")
@@ -608,7 +549,7 @@ def report(
     """
     from tasks.report import find_report, report_page
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     found = find_report(store, release_id)
     place = found.place
     if to is not None:
@@ -617,7 +558,7 @@ def report(
     if not found.published:
         typer.secho(f"note: {found.release_id} was not published", fg="yellow", err=True)
     if as_json:
-        _print_json(found._asdict() | {"place": place})
+        print_json(found._asdict() | {"place": place})
     else:
         typer.echo(place)
 
@@ -636,12 +577,12 @@ def takedown(
     """
     from tasks.maintain import take_down
 
-    _, store = _built(catalogue)
+    _, store = built(catalogue)
     if not yes:
         typer.confirm(f"remove {len(items)} item(s) and retire every release that holds them?", abort=True, err=True)
     found = take_down(store, items, note=note)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     typer.echo(
         f"removed {found['rows']:,} rows of {len(found['items'])} item(s); "
@@ -701,7 +642,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
     rows = run_checks()
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         for row in rows:
             mark, colour = {"ok": ("ok  ", "green"), "warn": ("note", "yellow"), "fail": ("FAIL", "red")}[row["state"]]

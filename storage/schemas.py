@@ -492,6 +492,22 @@ _MODELS = _table(
     _required("parameters", "string"),  # JSON of a small fit, or where the weights lie
     Column("release_id", "string"),  # what it was trained on
 )
+_PROMOTIONS = _table(
+    "log",
+    "promotions",
+    "promotion_id",
+    "each time a trained model was judged: whether it is served, instead of which, and why",
+    _required("promotion_id", "string"),
+    _required("slot", "string"),  # what it recommends: track, film, ... or `all`; one champion for each
+    _required("model_id", "string"),  # the challenger
+    Column("champion_id", "string"),  # what was served; null before the first
+    _required("recipe", "string"),
+    _required("recipe_digest", "string"),
+    _required("question", "string"),  # first, better, not worse, baseline, by hand
+    _required("promoted", "bool"),
+    _required("verdict", "string"),  # JSON: cases, interval, guards, reasons
+    _required("decided_at", "time"),
+)
 _TAKEDOWNS = _table(
     "log",
     "takedowns",
@@ -529,6 +545,7 @@ TABLES: dict[str, Table] = {
         _RUNS,
         _RELEASES,
         _MODELS,
+        _PROMOTIONS,
         _TAKEDOWNS,
     )
 }

@@ -140,6 +140,12 @@ def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
             yield name
 
 
+class TrainingSettings(Strict):
+    """What is trained on each release."""
+
+    recipes: tuple[str, ...] = ()  # shipped ones, or paths of YAML files; `mediateca train` reads them
+
+
 class WorldSettings(Strict):
     """A generated world that stands in for outside data."""
 
@@ -166,6 +172,7 @@ class Catalogue(Strict):
     index: IndexSettings = IndexSettings()
     audio: AudioSettings = AudioSettings()
     duplicates: DuplicatesSettings = DuplicatesSettings()
+    training: TrainingSettings = TrainingSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
 

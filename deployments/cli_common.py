@@ -1,0 +1,85 @@
+"""What the sub-commands of `mediateca` share: which catalogue, which store, and how an answer is printed."""
+
+import json
+import math
+import shlex
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.store import Store
+    from tasks.settings import Catalogue
+
+CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def open_store(catalogue: str) -> tuple["Catalogue", "Store"]:
+    """The catalogue and its store, which may not be built yet."""
+    from storage.store import Store
+    from tasks.settings import load_catalogue
+
+    chosen = load_catalogue(catalogue)
+    return chosen, Store(chosen.store_url)
+
+
+def tell(message: str) -> None:
+    """A line for people, beside what scripts read."""
+    typer.secho(message, err=True, dim=True)
+
+
+def built(catalogue: str) -> tuple["Catalogue", "Store"]:
+    """The catalogue and its store.
+
+    Raises:
+        ValueError: Nothing has been built there.
+    """
+    chosen, store = open_store(catalogue)
+    if not store.tables():
+        raise ValueError(f"nothing has been built at {store.url}; run `mediateca build {shlex.quote(catalogue)}` first")
+    return chosen, store
+
+
+def print_json(value: Any) -> None:
+    """The value on standard output, as JSON that any parser reads."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it: NaN is null, decimals are numbers, bytes are text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    """Rows under a title; numbers to the right."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if title:  # printed apart: a Table's own breaks at the terminal's width, in the midst of "release v1"
+        typer.secho(title, italic=True)
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell(value)) for value in row.values()))
+    Console().print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)

@@ -1,0 +1,182 @@
+"""`mediateca train`, `evaluate` and `recommend`: recommenders of a release, how good they are, and what they say."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, tell
+
+if TYPE_CHECKING:
+    from tasks.recommend import Answer
+    from tasks.training import Trained
+
+_SHOWN = 5  # of a history
+Release = Annotated[str | None, typer.Option("--release", help="Default: the current release.")]
+Recipes = Annotated[
+    list[str] | None, typer.Option("--recipe", help="A shipped recipe or a YAML file; default: the catalogue's own.")
+]
+
+
+def train(
+    catalogue: CatalogueArg,
+    recipe: Recipes = None,
+    release_id: Release = None,
+    again: Annotated[bool, typer.Option("--again", help="Train anew what was trained on this release.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train recommenders on a release, evaluate them beside baselines, and serve those that win.
+
+    Example: `mediateca train demo --recipe next-track`
+    """
+    from storage.models import champions
+    from storage.releases import find_release
+    from tasks.settings_recipes import load_recipe
+    from tasks.training import train_recipe
+
+    chosen, store = built(catalogue)
+    release = find_release(store, release_id)
+    names = recipe or chosen.training.recipes
+    if not names:
+        raise ValueError(f"the catalogue '{chosen.catalogue}' names no recipe under `training:`; pass --recipe")
+    recipes = [load_recipe(name) for name in names]
+    say = (lambda line: None) if as_json else tell
+    found = [
+        train_recipe(store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again)
+        for one in recipes
+    ]
+    if as_json:
+        print_json([one.as_json() for one in found])
+        return
+    for one in found:
+        _show(one)
+    for slot, model in sorted(champions(store).items()):
+        typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
+
+
+def _show(trained: "Trained") -> None:
+    """The model's figures among those of its baselines, and whether it is served."""
+    metric, facts = trained.recipe.metric, trained.facts
+    named = {**facts["baselines"], trained.recipe.recipe: facts["test"]["metrics"]}
+    best_first = sorted(named.items(), key=lambda one: -one[1][metric])
+    rows = [
+        {"model": name, **{m: f"{v:.4f}" for m, v in found.items() if _shown(m)}, "s to fit": facts["seconds"][name]}
+        for name, found in best_first
+    ]
+    cases, protocol = facts["test"]["queries"], facts["protocol"]["protocol"]
+    title = f"{trained.model_id}: {facts['events']:,} events, {facts['items']:,} items, {protocol}, {cases:,} cases"
+    print_table(title, rows)
+    for note in facts["notes"]:
+        tell(f"note: {note}")
+    _say_verdict(trained)
+
+
+def _shown(metric: str) -> bool:
+    name, _, k = metric.partition("@")
+    return name in ("hr", "ndcg", "mrr") and k in ("10", "20")
+
+
+def _say_verdict(trained: "Trained") -> None:
+    verdict = trained.verdict
+    if verdict is None:
+        typer.echo(f"{trained.model_id} was trained on this release before; --again trains it anew")
+    elif verdict["promoted"]:
+        found = verdict["relative_difference"]
+        gain = f"{verdict['metric']} {found['mean']:+.1%} ({found['low']:+.1%} to {found['high']:+.1%})"
+        typer.secho(f"promoted: {gain} against {verdict['against']}", fg="green")
+    else:
+        typer.secho(f"not promoted: {'; '.join(verdict['reasons'])}", fg="yellow")
+
+
+def evaluate(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+    """Show what is served, each model's figures beside its baselines', and how every trained model was judged.
+
+    Example: `mediateca evaluate demo`
+    """
+    from storage.models import champions, models, promotions
+
+    _, store = built(catalogue)
+    served, verdicts = champions(store), {p.model_id: p for p in promotions(store)}
+    rows = [_judged(model, served, verdicts.get(model.model_id)) for model in models(store)]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        typer.echo("no model yet; `mediateca train` makes one")
+    else:
+        print_table("", [{n: v for n, v in row.items() if n not in ("metrics", "baselines")} for row in rows])
+
+
+def _judged(model: Any, served: dict[str, Any], verdict: Any) -> dict[str, Any]:
+    metric = model.recipe["metric"]
+    baselines = model.facts["baselines"]
+    best = max(baselines, key=lambda name: baselines[name][metric])
+    return {
+        "model": model.model_id,
+        "slot": model.slot,
+        "served": served.get(model.slot) is not None and served[model.slot].model_id == model.model_id,
+        metric: f"{model.facts['test']['metrics'][metric]:.4f}",
+        "best baseline": f"{best} {baselines[best][metric]:.4f}",
+        "trained until": model.facts["trained_until"],
+        "verdict": "; ".join(verdict.verdict["reasons"]) or "promoted" if verdict else "",
+        "metrics": model.facts["test"]["metrics"],
+        "baselines": baselines,
+    }
+
+
+def promote(
+    catalogue: CatalogueArg,
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="As `mediateca evaluate` names it.")],
+    note: Annotated[str, typer.Option(help="Why; it is kept with the decision.")] = "",
+) -> None:
+    """Serve a trained model by hand, whatever it was judged to be: a new one, or a former one again.
+
+    Example: `mediateca promote demo next-track-v1-0a1b2c3d --note "back to the former one"`
+    """
+    from tasks.training import promote_by_hand
+
+    _, store = built(catalogue)
+    model = promote_by_hand(store, model_id, note=note)
+    typer.secho(f"served: {model.model_id}, for {model.slot}", fg="green", bold=True)
+
+
+def recommend(
+    catalogue: CatalogueArg,
+    user: Annotated[str | None, typer.Argument(metavar="[USER]", help="user_id, such as lastfm:user_000001.")] = None,
+    item: Annotated[list[str] | None, typer.Option("--item", help="An item_id or a title met; repeat it.")] = None,
+    slot: Annotated[str | None, typer.Option("--of", help="track, film, ...; default: what the model serves.")] = None,
+    country: Annotated[str | None, typer.Option(help="Instead of the user's own.")] = None,
+    gender: Annotated[str | None, typer.Option(help="Instead of the user's own.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many, 1 to 1,000.")] = 10,
+    release_id: Release = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recommend items to a user of the release, or to a history given by --item; says which model answered, and why.
+
+    Without a history the most popular items of the country answer, else those of everybody.
+
+    Example: `mediateca recommend demo lastfm:user_000001 -k 5`
+    """
+    from storage.models import champions
+    from storage.releases import find_release
+    from tasks.recommend import Asked
+    from tasks.recommend import recommend as answer_of
+
+    _, store = built(catalogue)
+    release = find_release(store, release_id)
+    asked = Asked(user=user, items=tuple(item or ()), country=country, gender=gender)
+    slots = [slot] if slot else sorted(champions(store)) or ["all"]
+    found = [answer_of(store, release, name, asked, k=k) for name in slots]
+    if as_json:
+        print_json([{"of": name, **one.as_json()} for name, one in zip(slots, found, strict=True)])
+        return
+    for name, one in zip(slots, found, strict=True):
+        _show_answer(name, one)
+
+
+def _show_answer(slot: str, answer: "Answer") -> None:
+    if answer.history:
+        more = f", and {len(answer.history) - _SHOWN} before" if len(answer.history) > _SHOWN else ""
+        typer.echo(f"after {', '.join(answer.history[-_SHOWN:])}{more}")
+    for note in answer.notes:
+        tell(f"note: {note}")
+    rows = [{"title": r["title"], "score": f"{r['score']:.3f}", "why": r["why"]} for r in answer.rows]
+    print_table(f"{slot}: by {answer.by}, model {answer.model_id}, release {answer.release_id}", rows)

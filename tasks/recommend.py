@@ -1,0 +1,202 @@
+"""What `mediateca recommend` answers: the champion's list for a user or a history, and what answers in its place."""
+
+# Annotations stay text: numpy is imported at its first use.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from storage.lazy import np
+from storage.models import champions
+from storage.releases import Release
+from storage.store import Store
+from tasks.serving import Stored, stored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.data import Queries
+
+MOST = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who is recommended to: a user of the release, or a history; what the user's row says counts unless told else."""
+
+    user: str | None = None
+    items: tuple[str, ...] = ()  # item_ids or titles, oldest first
+    country: str | None = None
+    gender: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A list, and what made it."""
+
+    rows: list[dict[str, Any]]  # item_id, title, score, why; the best first
+    history: list[str]  # titles, oldest first
+    by: str  # model, country, everybody: the step of the fallback chain that answered
+    model_id: str
+    release_id: str
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "by": self.by,
+            "model": self.model_id,
+            "release": self.release_id,
+            "history": self.history,
+            "notes": list(self.notes),
+            "recommendations": self.rows,
+        }
+
+
+class NothingServed(ValueError):
+    """No model is served yet."""
+
+
+def recommend(store: Store, release: Release, slot: str, asked: Asked, *, k: int = 10) -> Answer:
+    """The `k` best items for who asks.
+
+    Never an error where something is unknown: items that the model does not know are left out of the history, a
+    country that it does not know is none; without a history the most popular items of the country answer, else those
+    of everybody.
+
+    Raises:
+        NothingServed: The slot has no champion.
+        ValueError: `k` is out of range.
+        StoreError: The model's files are not there.
+    """
+    if not 1 <= k <= MOST:
+        raise ValueError(f"-k {k}: expected 1 to {MOST:,}")
+    served = champions(store)
+    if slot not in served:
+        known = f"served: {', '.join(sorted(served))}" if served else "nothing is served yet"
+        raise NothingServed(
+            f"release {release.release_id}: no model is served for '{slot}'; {known}; `mediateca train`"
+        )
+    with stored(store, served[slot]) as held:
+        profile, notes = _profile(store, release, asked)
+        history, lost = _history(store, release, held, asked)
+        if lost:
+            notes.append(f"left out, as the model does not know them: {', '.join(lost[:5])}")
+        return _answer(held, release, history, profile, notes, k)
+
+
+def _answer(
+    held: Stored, release: Release, history: list[int], profile: tuple[str, str], notes: list[str], k: int
+) -> Answer:
+    country, gender = profile
+    if country and country not in held.countries:
+        notes.append(f"the model does not know the country '{country}'")
+    if history:
+        by, rows = "model", _by_model(held, history, (country, gender), k)
+    else:
+        by = "country" if country in held.popular else "everybody"
+        rows = _by_popularity(held, country if by == "country" else "", k)
+        notes.append("there is no history to go by")
+    return Answer(
+        rows=rows,
+        history=[held.titles[n] for n in history],
+        by=by,
+        model_id=held.row.model_id,
+        release_id=release.release_id,
+        notes=tuple(notes),
+    )
+
+
+def _by_model(held: Stored, history: list[int], profile: tuple[str, str], k: int) -> list[dict[str, Any]]:
+    from training.metrics import masked, top_k
+
+    query = _query(held, history, profile)
+    scores = held.model.score(query)
+    everything = np.ones(len(held.item_ids), np.bool_)
+    seen = query.history if held.row.facts["filter_seen"] else None
+    best = top_k(masked(scores, everything, seen, of=held.row.model_id), k)[0]
+    best = best[best >= 0]
+    near = _nearest(held, history, best)
+    return [_row(held, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), near, strict=True)]
+
+
+def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
+    from dataclasses import replace
+
+    from training.data import Queries
+
+    country, gender = profile
+    codes = [names.index(n) if n in names else 0 for names, n in ((held.genders, gender), (held.countries, country))]
+    return replace(Queries.of([history]), profile=np.array([codes], np.int32))
+
+
+def _nearest(held: Stored, history: list[int], best: NDArray[np.int32]) -> list[str]:
+    """Why each item: that of the history whose vector is nearest, or that it was met before."""
+    vectors_of: Any = getattr(held.model, "item_vectors", None)
+    recent = list(dict.fromkeys(reversed(history)))
+    whys = [f"met before: {history.count(n)} times" if n in recent else "" for n in best.tolist()]
+    if vectors_of is None:
+        return [why or f"by {held.row.recipe['model']}, from {len(history)} in the history" for why in whys]
+    vectors = vectors_of()
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    nearest = (unit[best] @ unit[recent].T).argmax(axis=1)
+    return [why or f"near to {held.titles[recent[at]]}" for why, at in zip(whys, nearest.tolist(), strict=True)]
+
+
+def _by_popularity(held: Stored, country: str, k: int) -> list[dict[str, Any]]:
+    why = f"popular in {country}" if country else "popular"
+    return [_row(held, n, 1.0 / place, why) for place, n in enumerate(held.popular[country][:k], 1)]
+
+
+def _row(held: Stored, number: int, score: float, why: str) -> dict[str, Any]:
+    return {"item_id": held.item_ids[number], "title": held.titles[number], "score": round(score, 6), "why": why}
+
+
+# --- who asks
+
+
+def _profile(store: Store, release: Release, asked: Asked) -> tuple[tuple[str, str], list[str]]:
+    """(country, gender) and what is to be told; a user whom the release does not know is nobody."""
+    country, gender, notes = asked.country, asked.gender, list[str]()
+    if asked.user is not None:
+        con = store.database(release.tables, only=("users",))
+        rows = con.execute("select country, gender from users where user_id = ?", [asked.user]).fetchall()
+        if not rows:
+            notes.append(f"release {release.release_id} has no user '{asked.user}'")
+        known = rows[0] if rows else (None, None)
+        country, gender = country or known[0], gender or known[1]
+    return (country or "", gender or ""), notes
+
+
+def _history(store: Store, release: Release, held: Stored, asked: Asked) -> tuple[list[int], list[str]]:
+    """The model's numbers of what the user met and of what was named, oldest first; and what it does not know."""
+    number = {name: n for n, name in enumerate(held.item_ids)}
+    met = _met(store, release, held, asked.user) if asked.user else []
+    titles = _by_title(held.titles)
+    found: list[int] = [number[item] for item in met if item in number]
+    lost: list[str] = []
+    for name in asked.items:
+        if (n := number.get(name, titles.get(name.casefold()))) is None:
+            lost.append(name)
+        else:
+            found.append(n)
+    return found, lost
+
+
+def _by_title(titles: Sequence[str]) -> dict[str, int]:
+    """The first item of each title, whatever its case."""
+    found: dict[str, int] = {}
+    for n, title in enumerate(titles):
+        found.setdefault(title.casefold(), n)
+    return found
+
+
+def _met(store: Store, release: Release, held: Stored, user: str) -> list[str]:
+    """The item_ids of a user's events of the kind that the model learnt from, oldest first."""
+    con = store.database(release.tables, only=("interactions", "links"))
+    rows = con.execute(
+        "select item_id from interactions where user_id = ? and kind = ? order by time, file, line",
+        [user, held.row.recipe["events"]],
+    )
+    return [item for (item,) in rows.fetchall()]

@@ -1,0 +1,370 @@
+"""Training a recipe on a release: split, fit, evaluate beside baselines, judge against what is served, record."""
+
+# Annotations stay text: numpy and torch are imported at their first use.
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from storage.hashing import digest_of
+from storage.lock import build_lock
+from storage.models import Model, champions, find_model, models, promotions, record_model, record_promotion
+from storage.store import Store
+from tasks.serving import Served, save, stored
+from tasks.settings_recipes import Recipe
+
+if TYPE_CHECKING:
+    from training.contest import Guard, Question, Verdict
+    from training.data import Cases, Dataset, Split, TrainingSet
+    from training.evaluation import Evaluation
+    from training.models.base import Recommender
+
+Tell = Callable[[str], None]
+_LATENCY_QUERIES = 50
+_LOCK_WAIT_S = 3600.0  # a night's build may hold the store while a model is ready to be recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A model that was trained and judged, or was there already."""
+
+    model_id: str
+    recipe: Recipe
+    release_id: str
+    facts: Mapping[str, Any]
+    verdict: Mapping[str, Any] | None = None  # None: it was judged when it was trained
+    new: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """What `mediateca train --json` prints of a recipe."""
+        return {
+            "model": self.model_id,
+            "recipe": self.recipe.recipe,
+            "release": self.release_id,
+            "new": self.new,
+            "verdict": self.verdict,
+            **self.facts,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What was fitted on one split, and what it answered to its test cases."""
+
+    split: Split
+    model: Recommender
+    evaluation: Evaluation
+    baselines: Mapping[str, Evaluation]
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])  # to fit, by model
+
+
+def train_recipe(
+    store: Store, release_id: str, recipe: Recipe, *, tell: Tell, again: bool = False, data: Dataset | None = None
+) -> Trained:
+    """The recipe's model of a release, trained unless it was; it is served if it wins.
+
+    Args:
+        store: The release's store; its lock is held while rows are written, not while training.
+        release_id: What is learnt from.
+        recipe: Model, protocol, baselines, gate.
+        tell: Takes a line on what is done now.
+        again: Train anew what was trained on this release.
+        data: What the release holds for the recipe, where it has been read already.
+
+    Raises:
+        ValueError: The release has no such events or features, or the protocol leaves nothing to learn from.
+    """
+    done = next((m for m in models(store) if _is_of(m, recipe, release_id)), None)
+    if done and not again:
+        return Trained(model_id=done.model_id, recipe=recipe, release_id=release_id, facts=done.facts, new=False)
+    fitted = fit(data or read(store, release_id, recipe), recipe, tell=tell)
+    tell("judge")
+    verdict, question, champion = judged(store, fitted, recipe)
+    trained = _recorded(store, release_id, fitted, recipe, verdict.as_json(), question, champion)
+    if champion is None and not verdict.promoted:
+        tell("serve the best baseline")
+        _serve_baseline(store, release_id, fitted, recipe)
+    return trained
+
+
+def _recorded(
+    store: Store,
+    release_id: str,
+    fitted: Fitted,
+    recipe: Recipe,
+    verdict: Mapping[str, Any],
+    question: str,
+    champion: Model | None,
+) -> Trained:
+    """The model in the store, then its row, then the decision: a killed process leaves nothing half served."""
+    facts = facts_of(fitted, recipe)
+    model_id = f"{recipe.recipe}-{release_id}-{digest_of([recipe.digest, datetime.now(UTC)])[:8]}"
+    with TemporaryDirectory(prefix="mediateca-") as draft, build_lock(store.url, wait_s=_LOCK_WAIT_S):
+        save(fitted.model, fitted.split, Path(draft))
+        store.create()
+        said = recipe.model_dump(mode="json")
+        record_model(store, Path(draft), model_id=model_id, recipe=said, release_id=release_id, facts=facts)
+        record_promotion(
+            store,
+            slot=facts["slot"],
+            model_id=model_id,
+            champion_id=champion and champion.model_id,
+            recipe=recipe.recipe,
+            recipe_digest=recipe.digest,
+            question=question,
+            promoted=bool(verdict["promoted"]),
+            verdict=json.dumps(verdict),
+        )
+    return Trained(model_id=model_id, recipe=recipe, release_id=release_id, facts=facts, verdict=verdict)
+
+
+def _serve_baseline(store: Store, release_id: str, fitted: Fitted, recipe: Recipe) -> None:
+    """Nothing was served and the model did not beat the best baseline: that one is served, and must be beaten."""
+    from training.models.registry import model
+
+    best = max(fitted.baselines, key=lambda name: fitted.baselines[name].means[recipe.metric])
+    own = recipe.model_copy(
+        update={
+            "recipe": f"{recipe.recipe}-{best.replace('_', '-')}",
+            "model": best,
+            "settings": recipe.baselines[best],
+        }
+    )
+    again = replace(
+        fitted,
+        model=model(best, **settings).fit(fitted.split.train),
+        evaluation=fitted.baselines[best],
+        seconds={**fitted.seconds, own.recipe: fitted.seconds[best]},
+    )
+    verdict = {"promoted": True, "question": "baseline", "cases": len(fitted.evaluation), "reasons": []}
+    _recorded(store, release_id, again, own, verdict, "baseline", None)
+
+
+def promote_by_hand(store: Store, model_id: str, *, note: str, wait_s: float = 0.0) -> Model:
+    """Serve a trained model whatever it was judged to be; the decision stands in `promotions` with its note.
+
+    Raises:
+        StoreError: There is no such model.
+        StoreLocked: A build holds the store.
+    """
+    model = find_model(store, model_id)
+    champion = champions(store).get(model.slot)
+    with build_lock(store.url, wait_s=wait_s):
+        record_promotion(
+            store,
+            slot=model.slot,
+            model_id=model_id,
+            champion_id=champion and champion.model_id,
+            recipe=model.recipe["recipe"],
+            recipe_digest=model.facts["recipe_digest"],
+            question="by hand",
+            promoted=True,
+            verdict=json.dumps({"promoted": True, "question": "by hand", "cases": 0, "reasons": [], "note": note}),
+        )
+    return model
+
+
+def _is_of(model: Model, recipe: Recipe, release_id: str) -> bool:
+    return model.release_id == release_id and model.facts["recipe_digest"] == recipe.digest
+
+
+# --- fit and evaluate
+
+
+def read(store: Store, release_id: str, recipe: Recipe) -> Dataset:
+    """The part of a release that a recipe learns from."""
+    from training.reading import Wanted, read_release
+
+    wanted = Wanted(events=recipe.events, items=recipe.items, features=recipe.features)
+    return read_release(store, wanted, release_id)
+
+
+def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
+    """The recipe's model and its baselines, fitted on one split and asked the same."""
+    from training.evaluation import evaluate
+    from training.models.registry import model
+    from training.protocols import parse
+    from training.splits import build
+
+    tell("split")
+    split = build(data, parse(recipe.protocol))
+    seconds: dict[str, float] = {}
+
+    def answers(name: str, settings: Mapping[str, Any], shown: str) -> tuple[Recommender, Evaluation]:
+        tell(f"fit {shown}")
+        began = time.perf_counter()
+        fitted = model(name, **settings).fit(split.train)
+        seconds[shown] = round(time.perf_counter() - began, 3)
+        return fitted, evaluate(fitted, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=shown)
+
+    baselines = {name: answers(name, settings, name)[1] for name, settings in recipe.baselines.items()}
+    fitted, evaluation = answers(recipe.model, recipe.settings, recipe.recipe)
+    return Fitted(split=split, model=fitted, evaluation=evaluation, baselines=baselines, seconds=seconds)
+
+
+def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
+    """What the row of the model says beside its recipe, as JSON."""
+    return {
+        "slot": recipe.items or "all",
+        "recipe_digest": recipe.digest,
+        "trained_until": trained_until(fitted.split),
+        "filter_seen": fitted.split.test.filter_seen,
+        "events": len(fitted.split.train.events),
+        "items": fitted.split.train.items,
+        "test": fitted.evaluation.summary(),
+        "baselines": {name: found.summary()["metrics"] for name, found in fitted.baselines.items()},
+        "seconds": dict(fitted.seconds),
+        "protocol": dict(fitted.split.protocol),
+        "notes": list(fitted.split.notes),
+    }
+
+
+def trained_until(split: Split) -> str | None:
+    """The time of the newest event that was learnt from; None where the data have no honest time."""
+    from training.data import NO_TIME
+
+    at = split.train.events.at
+    if not split.data.honest_time or not len(at) or at.max() == NO_TIME:
+        return None
+    return datetime.fromtimestamp(int(at.max()) / 1000, UTC).isoformat()
+
+
+# --- judge
+
+
+def judged(store: Store, fitted: Fitted, recipe: Recipe) -> tuple[Verdict, Question, Model | None]:
+    """The verdict on a fitted model; which question was put, and the champion it was put to."""
+    from training.contest import judge
+
+    champion = champions(store).get(recipe.items or "all")
+    question: Question = (
+        "first" if champion is None else "not worse" if champion.facts["recipe_digest"] == recipe.digest else "better"
+    )
+    if (refused := _refused(store, fitted, recipe, champion, question)) is not None:
+        return refused, question, champion
+    if champion is None:
+        guards = (_latency(fitted, recipe),)
+        found = judge(
+            fitted.evaluation,
+            fitted.baselines,
+            question=question,
+            metric=recipe.metric,
+            bounds=recipe.gate,
+            guards=guards,
+        )
+        return found, question, None
+    cases = _later(fitted.split.test, champion)
+    mine = _ask(fitted.model, cases, fitted.split.train, recipe, recipe.recipe)
+    with stored(store, champion) as held:
+        theirs = _ask(Served(held, fitted.split.data), cases, fitted.split.train, recipe, champion.model_id)
+    guards = (*_guards(fitted.split.train, cases, mine, theirs, recipe), _latency(fitted, recipe))
+    found = judge(
+        mine,
+        {champion.model_id: theirs},
+        question=question,
+        metric=recipe.metric,
+        bounds=recipe.gate,
+        guards=guards,
+    )
+    return found, question, champion
+
+
+def _refused(
+    store: Store, fitted: Fitted, recipe: Recipe, champion: Model | None, question: Question
+) -> Verdict | None:
+    """Why the two cannot be compared, as a verdict; None where they can."""
+    from training.contest import Verdict
+
+    why = None
+    if champion is not None:
+        until = champion.facts["trained_until"]
+        if until is None or trained_until(fitted.split) is None:
+            why = "the data have no honest time, so no case is later than what both were trained on; promote by hand"
+        elif len(_later(fitted.split.test, champion)) == 0:
+            why = f"no case is later than {until}, until when {champion.model_id} was trained"
+        elif question == "better" and (last := _last_test(store, recipe)):
+            why = f"it was tested on {last:%Y-%m-%d}; one such test in {recipe.gate.days_between:g} days"
+    if why is None:
+        return None
+    against = champion.model_id if champion else ""
+    return Verdict(
+        promoted=False,
+        question=question,
+        metric=recipe.metric,
+        cases=0,
+        against=against,
+        interval=None,
+        reasons=(why,),
+    )
+
+
+def _last_test(store: Store, recipe: Recipe) -> datetime | None:
+    """When the recipe was last asked whether it is better, if that is too short ago for another try."""
+    after = datetime.now(UTC) - timedelta(days=recipe.gate.days_between)
+    tries = (
+        p for p in promotions(store) if p.recipe == recipe.recipe and p.question == "better" and p.verdict["cases"]
+    )
+    return max((p.decided_at for p in tries if p.decided_at > after), default=None)
+
+
+def _later(cases: Cases, champion: Model) -> Cases:
+    """The cases that the champion cannot have learnt from; the challenger cannot by its split."""
+    from storage.lazy import np
+
+    until = datetime.fromisoformat(champion.facts["trained_until"]).timestamp() * 1000
+    return cases.take(np.flatnonzero(cases.queries.at > until))
+
+
+def _ask(model: Any, cases: Cases, train: TrainingSet, recipe: Recipe, name: str) -> Evaluation:
+    """What a recommender, or a served one, answers."""
+    from training.evaluation import evaluate
+
+    return evaluate(model, cases, train=train, ks=(recipe.k,), name=name)
+
+
+def _guards(
+    train: TrainingSet, cases: Cases, mine: Evaluation, theirs: Evaluation, recipe: Recipe
+) -> tuple[Guard, ...]:
+    """Coverage, and the metric on items and on users that training never met, beside the champion's."""
+    from storage.lazy import np
+    from training.contest import Guard
+
+    first = cases.targets.values[cases.targets.starts[:-1]]
+    cold = train.popularity()[first] == 0
+    unseen = ~np.isin(cases.queries.user, train.events.user)
+    gate = recipe.gate
+    parts = (("cold items", cold, gate.cold), ("unseen users", unseen, gate.unseen))
+
+    def mean(evaluation: Evaluation, rows: Any) -> float | None:
+        return float(evaluation.values[recipe.metric][rows].mean()) if rows.any() else None
+
+    def share(bound: float, found: float | None) -> float | None:
+        return None if found is None else bound * found
+
+    spread, theirs_spread = (float(len(np.unique(e.top[e.top >= 0]))) for e in (mine, theirs))
+    return (
+        Guard(name="items in the lists", found=spread, bound=gate.coverage * theirs_spread),
+        *(Guard(name=n, found=mean(mine, rows), bound=share(b, mean(theirs, rows))) for n, rows, b in parts),
+    )
+
+
+def _latency(fitted: Fitted, recipe: Recipe) -> Guard:
+    """95 % of single questions are answered within so many milliseconds."""
+    from storage.lazy import np
+    from training.contest import Guard
+
+    queries = fitted.split.test.queries
+    took: list[float] = []
+    for row in range(min(_LATENCY_QUERIES, len(queries))):
+        one = queries.take(np.array([row]))
+        began = time.perf_counter()
+        fitted.model.score(one)
+        took.append((time.perf_counter() - began) * 1000)
+    found = float(np.percentile(took, 95)) if took else None
+    return Guard(name="milliseconds", found=found, bound=recipe.gate.latency_ms, at_most=True)

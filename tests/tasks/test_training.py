@@ -1,0 +1,225 @@
+"""Trained models: who is served, on which evidence, and what answers where something is unknown."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.errors import StoreError
+from storage.folders import folders
+from storage.models import champions, find_model, models, promotions
+from storage.releases import find_release, publish
+from storage.store import Store
+from tasks.recommend import Asked, NothingServed, recommend
+from tasks.settings_recipes import Recipe, RecipeError, load_recipe
+from tasks.training import Trained, promote_by_hand, train_recipe
+from training.data import Dataset, Events
+
+DAY = 86_400_000
+USERS, ITEMS = 40, 60
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(str(tmp_path / "store"))
+    made.create()
+    return made
+
+
+def listening(days: int, *, seed: int = 0, honest: bool = True) -> Dataset:
+    """Two camps of listeners, one event each a day: the even play even items, the odd ones odd items."""
+    random = np.random.default_rng(seed)
+    user = np.repeat(np.arange(USERS), days)
+    item = 2 * random.integers(0, ITEMS // 2, USERS * days) + user % 2
+    return Dataset(
+        name="v",
+        item_ids=tuple(f"i{n:02d}" for n in range(ITEMS)),
+        user_ids=tuple(f"u{n:02d}" for n in range(USERS)),
+        titles=tuple(f"Song {n}" for n in range(ITEMS)),
+        kinds=("track",) * ITEMS,
+        events=Events(
+            user=user.astype(np.int32),
+            item=item.astype(np.int32),
+            at=np.tile(np.arange(days) * DAY, USERS),
+            value=np.full(USERS * days, np.nan, np.float32),
+        ),
+        profiles=np.stack([np.zeros(USERS), 1 + np.arange(USERS) % 2], axis=1).astype(np.int32),
+        countries=("", "FR", "SE"),
+        honest_time=honest,
+        met="play",
+    )
+
+
+def recipe(model: str = "item_knn", **changes: Any) -> Recipe:
+    said = {
+        "recipe": "next",
+        "events": "play",
+        "items": "track",
+        "protocol": {"protocol": "temporal", "per_user": None, "test_share": 0.2},
+        "model": model,
+        "baselines": {"most_popular": {}},
+        "gate": {"least_cases": 20, "latency_ms": 10_000},
+    }
+    return Recipe.model_validate(said | changes)
+
+
+def train(store: Store, release: str, data: Dataset, of: Recipe | None = None, **changes: Any) -> Trained:
+    return train_recipe(store, release, of or recipe(), tell=lambda line: None, data=data, **changes)
+
+
+def reasons(trained: Trained) -> str:
+    assert trained.verdict is not None
+    assert trained.verdict["promoted"] == (not trained.verdict["reasons"])
+    return "; ".join(trained.verdict["reasons"])
+
+
+def test_a_first_model_that_does_not_beat_the_best_baseline_leaves_that_one_to_be_served(store: Store) -> None:
+    data = listening(20)
+    lost = train(store, "v1", data, recipe("random"))
+    assert "against most_popular, lower bound" in reasons(lost)
+    assert champions(store)["track"].recipe["model"] == "most_popular"
+    won = train(store, "v1", data)
+    assert reasons(won) == ""
+    assert champions(store)["track"].model_id == won.model_id
+    assert won.facts["test"]["metrics"]["ndcg@10"] > won.facts["baselines"]["most_popular"]["ndcg@10"]
+    assert folders(store, "models") == sorted(m.model_id for m in models(store))
+
+
+def test_what_was_trained_on_a_release_is_not_trained_again_unless_asked(store: Store) -> None:
+    data = listening(20)
+    first, second = train(store, "v1", data), train(store, "v1", data)
+    assert (second.model_id, second.new, second.verdict) == (first.model_id, False, None)
+    assert train(store, "v1", data, again=True).model_id != first.model_id
+    assert train(store, "v2", data).new
+
+
+def test_a_fresh_model_of_the_same_recipe_must_not_lose_on_what_is_later_than_both(store: Store) -> None:
+    first = train(store, "v1", listening(20))
+    fresh = train(store, "v2", listening(40))
+    assert fresh.verdict is not None
+    assert (fresh.verdict["question"], fresh.verdict["against"]) == ("not worse", first.model_id)
+    # The test is the last fifth of 40 days, all of it later than the first one's 14 days of training.
+    assert fresh.verdict["cases"] == USERS * 8
+    assert champions(store)["track"].model_id == (fresh.model_id if fresh.verdict["promoted"] else first.model_id)
+
+
+def test_a_test_that_the_champion_may_have_learnt_from_is_refused(store: Store) -> None:
+    first = train(store, "v1", listening(40))
+    older = train(store, "v2", listening(20))
+    assert f"until when {first.model_id} was trained" in reasons(older)
+    assert champions(store)["track"].model_id == first.model_id
+
+
+def test_another_recipe_must_win_and_has_one_try_a_week(store: Store) -> None:
+    train(store, "v1", listening(20))
+    other = recipe(settings={"neighbours": 3})
+    tried = train(store, "v2", listening(40), other)
+    assert tried.verdict is not None
+    assert tried.verdict["question"] == "better"
+    again = train(store, "v3", listening(41), recipe(settings={"neighbours": 4}))
+    assert "one such test in 7 days" in reasons(again)
+
+
+def test_a_model_against_itself_wins_nothing(store: Store) -> None:
+    train(store, "v1", listening(20))
+    same = recipe(settings={"fallback": True})  # the default, said aloud: another digest, the same model
+    assert "not above +0.0%" in reasons(train(store, "v2", listening(40), same))
+
+
+def test_times_that_are_not_honest_compare_nothing_with_what_is_served(store: Store) -> None:
+    by_user = recipe(protocol={"protocol": "loo"})
+    data = listening(20, honest=False)
+    assert reasons(train(store, "v1", data, by_user)) == ""
+    assert "no honest time" in reasons(train(store, "v2", data, by_user))
+
+
+def test_a_guardrail_keeps_a_slow_model_back(store: Store) -> None:
+    slow = recipe(gate={"least_cases": 20, "latency_ms": 1e-6})
+    assert "milliseconds" in reasons(train(store, "v1", listening(20), slow))
+
+
+def test_people_can_serve_what_lost_and_go_back(store: Store) -> None:
+    won = train(store, "v1", listening(20))
+    lost = train(store, "v1", listening(20), recipe("random"))
+    promote_by_hand(store, lost.model_id, note="to see it")
+    assert champions(store)["track"].model_id == lost.model_id
+    promote_by_hand(store, won.model_id, note="back")
+    assert champions(store)["track"].model_id == won.model_id
+    last = promotions(store)[-1]
+    assert (last.question, last.champion_id, last.verdict["note"]) == ("by hand", lost.model_id, "back")
+    with pytest.raises(StoreError, match="no model 'nothing'"):
+        find_model(store, "nothing")
+
+
+# --- what is recommended
+
+
+@pytest.fixture
+def served(store: Store) -> Store:
+    train(store, "v1", listening(20))
+    publish(
+        store,
+        {name: store.version(name) for name in ("users", "interactions", "links", "inputs", "items")},
+        partial=False,
+        **{fact: {} for fact in ("counts", "stages", "catalogue", "libraries", "weights")},
+        code_version="",
+        catalogue_hash="",
+    )
+    return store
+
+
+def ask(store: Store, **who: Any) -> Any:
+    return recommend(store, find_release(store), "track", Asked(**who), k=4)
+
+
+def test_a_history_is_answered_by_the_model_with_titles_and_reasons(served: Store) -> None:
+    answer = ask(served, items=("Song 2", "i04"))
+    assert (answer.by, answer.history) == ("model", ["Song 2", "Song 4"])
+    assert all(int(row["item_id"][1:]) % 2 == 0 for row in answer.rows)
+    assert all(row["why"] and row["title"].startswith("Song") for row in answer.rows)
+
+
+def test_without_a_history_the_country_answers_then_everybody_and_nothing_unknown_is_an_error(served: Store) -> None:
+    french = ask(served, country="FR")
+    assert french.by == "country"
+    assert all(int(row["item_id"][1:]) % 2 == 0 for row in french.rows)  # the even listeners are French
+    nobody = ask(served, user="nobody", country="XX", items=("what is this",))
+    assert nobody.by == "everybody"
+    assert len(nobody.rows) == 4
+    told = " ".join(nobody.notes)
+    assert all(part in told for part in ("no user 'nobody'", "country 'XX'", "what is this", "no history"))
+
+
+def test_a_slot_without_a_model_says_which_have_one(served: Store) -> None:
+    with pytest.raises(NothingServed, match="no model is served for 'film'; served: track"):
+        recommend(served, find_release(served), "film", Asked())
+
+
+# --- recipes
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("model: item_know", "unknown model 'item_know'; did you mean 'item_knn'?"),
+        ("protocol: {protocol: lo}", "did you mean 'loo'?"),
+        ("metric: ndgc@10", "metric"),
+        ("colour: red", "unknown key 'colour'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_names_its_line(tmp_path: Path, line: str, said: str) -> None:
+    said_before = {"recipe": "r", "events": "play", "protocol": "{protocol: loo}", "model": "random"}
+    key = line.partition(":")[0]
+    lines = [f"{name}: {value}" for name, value in said_before.items() if name != key]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(["about: one", *lines[:4], "baselines: {random: {}}", line]))
+    with pytest.raises(RecipeError, match=r"mine\.yaml, line") as caught:
+        load_recipe(str(path))
+    assert said in str(caught.value)
+
+
+def test_shipped_recipes_can_be_read() -> None:
+    assert load_recipe("next-track").model == "sasrec"
+    with pytest.raises(RecipeError, match="did you mean 'next-track'"):
+        load_recipe("next-trak")
