@@ -129,13 +129,8 @@ def _serve_baseline(store: Store, release_id: str, fitted: Fitted, recipe: Recip
     from training.models.registry import model
 
     best = max(fitted.baselines, key=lambda name: fitted.baselines[name].means[recipe.metric])
-    own = recipe.model_copy(
-        update={
-            "recipe": f"{recipe.recipe}-{best.replace('_', '-')}",
-            "model": best,
-            "settings": recipe.baselines[best],
-        }
-    )
+    name, settings = f"{recipe.recipe}-{best.replace('_', '-')}", recipe.baselines[best]
+    own = recipe.model_copy(update={"recipe": name, "model": best, "settings": settings})
     again = replace(
         fitted,
         model=model(best, **settings).fit(fitted.split.train),
