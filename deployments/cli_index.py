@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from storage.bundles import Bundle
     from storage.store import Store
 
-index_app = typer.Typer(no_args_is_help=True, help="Published bundles: list, show, roll back.")
+index_app = typer.Typer(no_args_is_help=True, help="Published bundles: publish, list, show, roll back.")
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -61,6 +61,22 @@ def show_command(
     lines = {**_row(found), "features": found.manifest["features"], "measured": found.manifest["measured"]}
     for name, value in (lines | {"since": since, "files": f"{len(found.manifest['files'])}, {size:,} bytes"}).items():
         typer.echo(f"{name:>12}  {json.dumps(value) if isinstance(value, dict) else _cell(value)}")
+
+
+@index_app.command("publish")
+def publish_command(
+    catalogue: CatalogueArg,
+    slot: Annotated[str | None, typer.Option("--of", help="track, film, ...; default: the only one served.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve the champion from an index: embed its items, measure, check, then switch; a failed check changes nothing.
+
+    Example: `mediateca index publish demo --of track`
+    """
+    from tasks.publish_champion import publish_champion
+
+    made = publish_champion(_store(catalogue), slot)
+    typer.echo(json.dumps(_row(made)) if as_json else f"serving {made.bundle_id}, model {made.manifest['model']}")
 
 
 @index_app.command("rollback")

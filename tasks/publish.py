@@ -42,6 +42,7 @@ class Publishing:
 
     index: Wanted = field(default_factory=Wanted)
     filter_seen: bool = True  # films: seen ones are no answers; music: listeners repeat
+    kind: str | None = None  # of the items that the model recommends: track, film, ...; None: all of the release
     keep: int = KEEP  # bundles, the served one among them
     seed: int = 0  # of the queries that measure
 
@@ -73,7 +74,7 @@ def publish_bundle(
     """
     how = how or Publishing()
     features = revisions(store, release, data)
-    check_items(store, release, data)
+    check_items(store, release, data, how.kind)
     vectors = np.ascontiguousarray(model.item_vectors(), np.float32)
     try:
         check_vectors(vectors, data.items)
@@ -141,9 +142,10 @@ def revisions(store: Store, release: Release, data: Dataset) -> dict[str, str]:
     return found
 
 
-def check_items(store: Store, release: Release, data: Dataset) -> None:
-    """Raise Unpublishable unless the model's items are those of the release, each once."""
-    rows = store.database(release.tables, only=("items",)).sql("select item_id from items").fetchall()
+def check_items(store: Store, release: Release, data: Dataset, kind: str | None = None) -> None:
+    """Raise Unpublishable unless the model's items are those of the release, or of one kind of it, each once."""
+    con = store.database(release.tables, only=("items",))
+    rows = con.execute("select item_id from items where kind = coalesce(?, kind) or ?", [kind, kind is None]).fetchall()
     table, own = {item for (item,) in rows}, set(data.item_ids)
     if odd := sorted(table ^ own):
         where = "the release alone" if odd[0] in table else "the model alone"

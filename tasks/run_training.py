@@ -1,4 +1,4 @@
-"""Training under Prefect: the recipes of a catalogue on a release, each a task; a promotion is told in an event."""
+"""Training and publishing under Prefect: a recipe is a task; a promotion is told in an event."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from prefect.events import emit_event
 from storage.releases import find_release
 from storage.store import Store
 from tasks.progress import Bars
+from tasks.publish_champion import champion_to_publish, publish_champion, published_model
 from tasks.settings import Catalogue, load_catalogue
 from tasks.settings_recipes import Recipe, load_recipe
 from tasks.training import Trained, train_recipe
@@ -67,6 +68,22 @@ def train(training: Training, recipe: Recipe) -> dict[str, Any]:
     if trained.verdict and trained.verdict["promoted"]:
         _tell(training, trained)
     return trained.as_json()
+
+
+def publish(catalogue: str, slot: str | None = None) -> dict[str, Any]:
+    """Publish the champion's bundle; one that cannot be served by an index is told, and what is served stays."""
+    chosen = load_catalogue(catalogue)
+    store = Store(chosen.store_url)
+
+    @task(name="publish", cache_policy=NO_CACHE, retries=0)
+    def one() -> dict[str, Any]:
+        champion = champion_to_publish(store, slot)
+        if (current := published_model(store)) == champion.model_id:
+            return {"bundle": None, "model": current, "new": False}
+        made = publish_champion(store, slot)
+        return {"bundle": made.bundle_id, "model": champion.model_id, "new": True}
+
+    return one()
 
 
 def _tell(training: Training, trained: Trained) -> None:

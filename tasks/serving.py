@@ -32,7 +32,7 @@ class Stored:
     """A model of the store."""
 
     row: Model
-    model: Recommender
+    model: Any  # a training.models.base.Recommender
     item_ids: tuple[str, ...]  # V, in the model's numbering
     titles: tuple[str, ...]
     genders: tuple[str, ...]  # what the codes of profiles stand for; 0 is unknown

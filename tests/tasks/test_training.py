@@ -11,9 +11,12 @@ from storage.folders import folders
 from storage.models import champions, find_model, models, promotions
 from storage.releases import find_release, publish
 from storage.store import Store
+from tasks.publish import Unpublishable
+from tasks.publish_champion import publish_champion, published_model
 from tasks.recommend import Asked, NothingServed, recommend
 from tasks.settings_recipes import Recipe, RecipeError, load_recipe
 from tasks.training import Trained, promote_by_hand, train_recipe
+from tests.storage.bundled import released
 from training.data import Dataset, Events
 
 DAY = 86_400_000
@@ -223,3 +226,23 @@ def test_shipped_recipes_can_be_read() -> None:
     assert load_recipe("next-track").model == "sasrec"
     with pytest.raises(RecipeError, match="did you mean 'next-track'"):
         load_recipe("next-trak")
+
+
+# --- what services answer from
+
+
+def test_a_champion_with_a_user_tower_is_published_and_one_without_says_so(store: Store) -> None:
+    data = listening(20)
+    released(store, data)
+    plays = {"protocol": "temporal", "per_user": None, "filter_seen": False}
+    train(store, "v1", data, recipe(items="film", protocol=plays))
+    with pytest.raises(Unpublishable, match="a model 'item_knn' has no user tower"):
+        publish_champion(store, data=data)
+    assert published_model(store) is None
+    sizes = {"dimension": 8, "modality_dimension": 8, "loop": {"epochs": 1}, "batch_size": 64, "pooling": "mean"}
+    tower = train(store, "v1", data, recipe("two_tower", items="film", protocol=plays, settings=sizes))
+    promote_by_hand(store, tower.model_id, note="")
+    made = publish_champion(store, "film", data=data)
+    assert (published_model(store), made.manifest["index"]["count"]) == (tower.model_id, ITEMS)
+    with pytest.raises(Unpublishable, match="no champion for track; there are: film"):
+        publish_champion(store, "track")
