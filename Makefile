@@ -1,9 +1,10 @@
-# `make demo` sets everything up and builds the demo; `make test` runs the tests; `make check` adds lint, types, layers.
+# `make demo` sets everything up, builds the demo and recommends from it; `make test` runs the tests; `make check` adds lint, types, layers.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 TEST_ARGS ?=
-# Files of tests at a time; a file's tests stay together, as they share what is built once for the file.
+# Files of tests at a time; a file's tests stay together, as they share what is built once for the file,
+# in the order of tests/conftest.py: the longest files first.
 TEST_WORKERS ?= 2
 
 .PHONY: setup demo test check lint lock clean
@@ -28,9 +29,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/mediateca build demo
+	$(BIN)/mediateca train demo
+	$(BIN)/mediateca recommend demo lastfm:user_000001 -k 5
 
 test: setup
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -66,7 +66,9 @@ def show_command(
 @index_app.command("publish")
 def publish_command(
     catalogue: CatalogueArg,
-    slot: Annotated[str | None, typer.Option("--of", help="track, film, ...; default: the only one served.")] = None,
+    slot: Annotated[
+        str | None, typer.Option("--of", help="A slot, as `mediateca evaluate` lists; default: the only one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Serve the champion from an index: embed its items, measure, check, then switch; a failed check changes nothing.

@@ -102,21 +102,22 @@ def evaluate(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     elif not rows:
         typer.echo("no model yet; `mediateca train` makes one")
     else:
-        print_table("", [{n: v for n, v in row.items() if n not in ("metrics", "baselines")} for row in rows])
+        hidden = ("metrics", "baselines", "trained_until", "reasons")
+        print_table("", [{n: v for n, v in row.items() if n not in hidden} for row in rows])
 
 
 def _judged(model: Any, served: dict[str, Any], verdict: Any) -> dict[str, Any]:
-    metric = model.recipe["metric"]
-    baselines = model.facts["baselines"]
+    metric, baselines = model.recipe["metric"], model.facts["baselines"]
     best = max(baselines, key=lambda name: baselines[name][metric])
+    said = verdict.verdict if verdict else {"promoted": False, "reasons": []}
     return {
+        "served for": model.slot if model.slot in served and served[model.slot].model_id == model.model_id else "",
         "model": model.model_id,
-        "slot": model.slot,
-        "served": served.get(model.slot) is not None and served[model.slot].model_id == model.model_id,
         metric: f"{model.facts['test']['metrics'][metric]:.4f}",
         "best baseline": f"{best} {baselines[best][metric]:.4f}",
-        "trained until": model.facts["trained_until"],
-        "verdict": "; ".join(verdict.verdict["reasons"]) or "promoted" if verdict else "",
+        "verdict": said.get("question", "") if said["promoted"] else "not promoted",
+        "reasons": said["reasons"],
+        "trained_until": model.facts["trained_until"],
         "metrics": model.facts["test"]["metrics"],
         "baselines": baselines,
     }
@@ -142,7 +143,9 @@ def recommend(
     catalogue: CatalogueArg,
     user: Annotated[str | None, typer.Argument(metavar="[USER]", help="user_id, such as lastfm:user_000001.")] = None,
     item: Annotated[list[str] | None, typer.Option("--item", help="An item_id or a title met; repeat it.")] = None,
-    slot: Annotated[str | None, typer.Option("--of", help="track, film, ...; default: what the model serves.")] = None,
+    slot: Annotated[
+        str | None, typer.Option("--of", help="A slot: track, new-track, film, ...; default: each that is served.")
+    ] = None,
     country: Annotated[str | None, typer.Option(help="Instead of the user's own.")] = None,
     gender: Annotated[str | None, typer.Option(help="Instead of the user's own.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many, 1 to 1,000.")] = 10,

@@ -27,7 +27,7 @@ class Model:
 
     @property
     def slot(self) -> str:
-        """What it recommends: track, film, ... or `all`."""
+        """What it competes to serve: track, new-track, film, ..."""
         return str(self.facts["slot"])
 
 

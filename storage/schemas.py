@@ -498,7 +498,7 @@ _PROMOTIONS = _table(
     "promotion_id",
     "each time a trained model was judged: whether it is served, instead of which, and why",
     _required("promotion_id", "string"),
-    _required("slot", "string"),  # what it recommends: track, film, ... or `all`; one champion for each
+    _required("slot", "string"),  # what it competes to serve: track, new-track, film, ...; one champion for each
     _required("model_id", "string"),  # the challenger
     Column("champion_id", "string"),  # what was served; null before the first
     _required("recipe", "string"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.data import Queries
 
 MOST = 1_000
+_REASONS = 50  # items of a history that may be the reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +118,8 @@ def _by_model(held: Stored, history: list[int], profile: tuple[str, str], k: int
     seen = query.history if held.row.facts["filter_seen"] else None
     best = top_k(masked(scores, everything, seen, of=held.row.model_id), k)[0]
     best = best[best >= 0]
-    near = _nearest(held, history, best)
-    return [_row(held, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), near, strict=True)]
+    whys = _because(held, history, best)
+    return [_row(held, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), whys, strict=True)]
 
 
 def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
@@ -131,17 +132,21 @@ def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Querie
     return replace(Queries.of([history]), profile=np.array([codes], np.int32))
 
 
-def _nearest(held: Stored, history: list[int], best: NDArray[np.int32]) -> list[str]:
-    """Why each item: that of the history whose vector is nearest, or that it was met before."""
-    vectors_of: Any = getattr(held.model, "item_vectors", None)
-    recent = list(dict.fromkeys(reversed(history)))
-    whys = [f"met before: {history.count(n)} times" if n in recent else "" for n in best.tolist()]
-    if vectors_of is None:
-        return [why or f"by {held.row.recipe['model']}, from {len(history)} in the history" for why in whys]
-    vectors = vectors_of()
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    nearest = (unit[best] @ unit[recent].T).argmax(axis=1)
-    return [why or f"near to {held.titles[recent[at]]}" for why, at in zip(whys, nearest.tolist(), strict=True)]
+def _because(held: Stored, history: list[int], best: NDArray[np.int32]) -> list[str]:
+    """Why each item: that it was met before, or which recent one alone would have brought it up highest."""
+    from training.data import Queries
+
+    recent = list(dict.fromkeys(reversed(history)))[:_REASONS]
+    alone = held.model.score(Queries.of([[n] for n in recent]))[:, best].argmax(axis=0)
+    met = [history.count(n) for n in best.tolist()]
+    return [
+        f"met {_times(count)} before" if count else f"because of {held.titles[recent[at]]}"
+        for count, at in zip(met, alone.tolist(), strict=True)
+    ]
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _by_popularity(held: Stored, country: str, k: int) -> list[dict[str, Any]]:
@@ -166,7 +171,7 @@ def _profile(store: Store, release: Release, asked: Asked) -> tuple[tuple[str, s
             notes.append(f"release {release.release_id} has no user '{asked.user}'")
         known = rows[0] if rows else (None, None)
         country, gender = country or known[0], gender or known[1]
-    return (country or "", gender or ""), notes
+    return ((country or "").strip().lower(), (gender or "").strip().lower()), notes  # as training reads them
 
 
 def _history(store: Store, release: Release, held: Stored, asked: Asked) -> tuple[list[int], list[str]]:

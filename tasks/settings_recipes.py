@@ -39,6 +39,7 @@ class Recipe(Strict):
     about: str = ""
     events: Literal["rating", "play", "playlist"]
     items: str | None = None  # track, film, ...; left out: every kind
+    slot: str | None = None  # what its model competes to serve; left out: `items`, or `all`
     features: tuple[str, ...] = ()  # frozen vectors that the model reads
     protocol: dict[str, Any]  # protocol: loo, user_holdout, temporal, playlist, cold_items; and its options
     model: str
@@ -67,6 +68,11 @@ class Recipe(Strict):
         return baselines
 
     @property
+    def serves(self) -> str:
+        """The slot, in which one model is served."""
+        return self.slot or self.items or "all"
+
+    @property
     def k(self) -> int:
         """The length of the lists that are compared."""
         return int(self.metric.partition("@")[2])
@@ -74,7 +80,7 @@ class Recipe(Strict):
     @property
     def digest(self) -> str:
         """Short digest of what makes the model, without how it is judged."""
-        return digest_of(self.model_dump(mode="json", exclude={"about", "gate", "baselines", "metric"}))
+        return digest_of(self.model_dump(mode="json", exclude={"about", "gate", "baselines", "metric", "slot"}))
 
 
 def load_recipe(name_or_path: str) -> Recipe:

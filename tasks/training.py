@@ -206,7 +206,7 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
 def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
     """What the row of the model says beside its recipe, as JSON."""
     return {
-        "slot": recipe.items or "all",
+        "slot": recipe.serves,
         "recipe_digest": recipe.digest,
         "trained_until": trained_until(fitted.split),
         "filter_seen": fitted.split.test.filter_seen,
@@ -237,7 +237,7 @@ def judged(store: Store, fitted: Fitted, recipe: Recipe) -> tuple[Verdict, Quest
     """The verdict on a fitted model; which question was put, and the champion it was put to."""
     from training.contest import judge
 
-    champion = champions(store).get(recipe.items or "all")
+    champion = champions(store).get(recipe.serves)
     question: Question = (
         "first" if champion is None else "not worse" if champion.facts["recipe_digest"] == recipe.digest else "better"
     )
