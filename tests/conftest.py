@@ -14,7 +14,7 @@ LONGEST = (
     "test_faults.py",
     "test_stage.py",
 )
-"""Files that take over a minute (measured 2026-11): begun last, one of them keeps a worker busy while the other waits."""
+"""Files that take over a minute (measured 2026-11); begun last, one keeps a worker busy while the other waits."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
