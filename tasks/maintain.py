@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage import bundles, indexes, media, reports
+from storage import bundles, folders, indexes, media, reports
 from storage.generations import unneeded_generations
 from storage.lock import build_lock
+from storage.models import PLACE, models
 from storage.releases import Release, kept_versions, releases, retire
 from storage.schemas import LOGS, table_of
 from storage.store import Store
@@ -44,7 +45,7 @@ def drop_generations(store: Store) -> list[str]:
 
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
-    """Delete what neither now nor a published release needs, of indexes, media and reports too; how many files."""
+    """Delete what neither now nor a published release needs, of all files beside the tables too; how many files."""
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
@@ -53,6 +54,7 @@ def vacuum(store: Store, *, retention_hours: int = 24) -> int:
         + indexes.sweep(store, kept_versions(store, "indexes"))
         + media.sweep(store, kept_versions(store, "media"))
         + reports.sweep(store, kept_versions(store, "reports"))
+        + folders.sweep(store, PLACE, {model.model_id for model in models(store)})
     )
 
 

@@ -55,6 +55,23 @@ class Answer:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """A model, and the titles that the release has of its items; an item without one is in it no more."""
+
+    held: Stored
+    titles: Sequence[str | None]  # V
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """(V,): what can be recommended."""
+        return np.array([title is not None for title in self.titles])
+
+    def named(self, number: int) -> str:
+        """The title of an item, or its id."""
+        return self.titles[number] or self.held.item_ids[number]
+
+
 class NothingServed(ValueError):
     """No model is served yet."""
 
@@ -80,28 +97,36 @@ def recommend(store: Store, release: Release, slot: str, asked: Asked, *, k: int
             f"release {release.release_id}: no model is served for '{slot}'; {known}; `mediateca train`"
         )
     with stored(store, served[slot]) as held:
+        shelf = Shelf(held=held, titles=_titles(store, release, held))
         profile, notes = _profile(store, release, asked)
-        history, lost = _history(store, release, held, asked)
+        history, lost = _history(store, release, shelf, asked)
         if lost:
             notes.append(f"left out, as the model does not know them: {', '.join(lost[:5])}")
-        return _answer(held, release, history, profile, notes, k)
+        return _answer(shelf, release, history, profile, notes, k)
+
+
+def _titles(store: Store, release: Release, held: Stored) -> list[str | None]:
+    """(V,): titles of the release; None of what it does not hold, taken down or removed since."""
+    con = store.database(release.tables, only=("items",))
+    found = dict(con.sql("select item_id, coalesce(title, '') from items").fetchall())
+    return [found.get(name) for name in held.item_ids]
 
 
 def _answer(
-    held: Stored, release: Release, history: list[int], profile: tuple[str, str], notes: list[str], k: int
+    shelf: Shelf, release: Release, history: list[int], profile: tuple[str, str], notes: list[str], k: int
 ) -> Answer:
-    country, gender = profile
+    held, (country, gender) = shelf.held, profile
     if country and country not in held.countries:
         notes.append(f"the model does not know the country '{country}'")
     if history:
-        by, rows = "model", _by_model(held, history, (country, gender), k)
+        by, rows = "model", _by_model(shelf, history, (country, gender), k)
     else:
         by = "country" if country in held.popular else "everybody"
-        rows = _by_popularity(held, country if by == "country" else "", k)
+        rows = _by_popularity(shelf, country if by == "country" else "", k)
         notes.append("there is no history to go by")
     return Answer(
         rows=rows,
-        history=[held.titles[n] for n in history],
+        history=[shelf.named(n) for n in history],
         by=by,
         model_id=held.row.model_id,
         release_id=release.release_id,
@@ -109,17 +134,17 @@ def _answer(
     )
 
 
-def _by_model(held: Stored, history: list[int], profile: tuple[str, str], k: int) -> list[dict[str, Any]]:
+def _by_model(shelf: Shelf, history: list[int], profile: tuple[str, str], k: int) -> list[dict[str, Any]]:
     from training.metrics import masked, top_k
 
+    held = shelf.held
     query = _query(held, history, profile)
     scores = held.model.score(query)
-    everything = np.ones(len(held.item_ids), np.bool_)
     seen = query.history if held.row.facts["filter_seen"] else None
-    best = top_k(masked(scores, everything, seen, of=held.row.model_id), k)[0]
+    best = top_k(masked(scores, shelf.there, seen, of=held.row.model_id), k)[0]
     best = best[best >= 0]
-    whys = _because(held, history, best)
-    return [_row(held, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), whys, strict=True)]
+    whys = _because(shelf, history, best)
+    return [_row(shelf, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), whys, strict=True)]
 
 
 def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
@@ -132,15 +157,15 @@ def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Querie
     return replace(Queries.of([history]), profile=np.array([codes], np.int32))
 
 
-def _because(held: Stored, history: list[int], best: NDArray[np.int32]) -> list[str]:
+def _because(shelf: Shelf, history: list[int], best: NDArray[np.int32]) -> list[str]:
     """Why each item: that it was met before, or which recent one alone would have brought it up highest."""
     from training.data import Queries
 
     recent = list(dict.fromkeys(reversed(history)))[:_REASONS]
-    alone = held.model.score(Queries.of([[n] for n in recent]))[:, best].argmax(axis=0)
+    alone = shelf.held.model.score(Queries.of([[n] for n in recent]))[:, best].argmax(axis=0)
     met = [history.count(n) for n in best.tolist()]
     return [
-        f"met {_times(count)} before" if count else f"because of {held.titles[recent[at]]}"
+        f"met {_times(count)} before" if count else f"because of {shelf.named(recent[at])}"
         for count, at in zip(met, alone.tolist(), strict=True)
     ]
 
@@ -149,13 +174,19 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _by_popularity(held: Stored, country: str, k: int) -> list[dict[str, Any]]:
+def _by_popularity(shelf: Shelf, country: str, k: int) -> list[dict[str, Any]]:
     why = f"popular in {country}" if country else "popular"
-    return [_row(held, n, 1.0 / place, why) for place, n in enumerate(held.popular[country][:k], 1)]
+    there = [n for n in shelf.held.popular[country] if shelf.titles[n] is not None][:k]
+    return [_row(shelf, n, 1.0 / place, why) for place, n in enumerate(there, 1)]
 
 
-def _row(held: Stored, number: int, score: float, why: str) -> dict[str, Any]:
-    return {"item_id": held.item_ids[number], "title": held.titles[number], "score": round(score, 6), "why": why}
+def _row(shelf: Shelf, number: int, score: float, why: str) -> dict[str, Any]:
+    return {
+        "item_id": shelf.held.item_ids[number],
+        "title": shelf.named(number),
+        "score": round(score, 6),
+        "why": why,
+    }
 
 
 # --- who asks
@@ -174,11 +205,11 @@ def _profile(store: Store, release: Release, asked: Asked) -> tuple[tuple[str, s
     return ((country or "").strip().lower(), (gender or "").strip().lower()), notes  # as training reads them
 
 
-def _history(store: Store, release: Release, held: Stored, asked: Asked) -> tuple[list[int], list[str]]:
+def _history(store: Store, release: Release, shelf: Shelf, asked: Asked) -> tuple[list[int], list[str]]:
     """The model's numbers of what the user met and of what was named, oldest first; and what it does not know."""
-    number = {name: n for n, name in enumerate(held.item_ids)}
-    met = _met(store, release, held, asked.user) if asked.user else []
-    titles = _by_title(held.titles)
+    number = {name: n for n, name in enumerate(shelf.held.item_ids)}
+    met = _met(store, release, shelf.held, asked.user) if asked.user else []
+    titles = _by_title(shelf.titles)
     found: list[int] = [number[item] for item in met if item in number]
     lost: list[str] = []
     for name in asked.items:
@@ -189,11 +220,12 @@ def _history(store: Store, release: Release, held: Stored, asked: Asked) -> tupl
     return found, lost
 
 
-def _by_title(titles: Sequence[str]) -> dict[str, int]:
+def _by_title(titles: Sequence[str | None]) -> dict[str, int]:
     """The first item of each title, whatever its case."""
     found: dict[str, int] = {}
     for n, title in enumerate(titles):
-        found.setdefault(title.casefold(), n)
+        if title:
+            found.setdefault(title.casefold(), n)
     return found
 
 

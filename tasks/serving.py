@@ -34,7 +34,6 @@ class Stored:
     row: Model
     model: Any  # a training.models.base.Recommender
     item_ids: tuple[str, ...]  # V, in the model's numbering
-    titles: tuple[str, ...]
     genders: tuple[str, ...]  # what the codes of profiles stand for; 0 is unknown
     countries: tuple[str, ...]
     popular: Mapping[str, Sequence[int]]  # country, or "" for all: items, the most popular first
@@ -45,8 +44,8 @@ def save(model: Recommender, split: Split, folder: Path) -> None:
     (folder / _MODEL).mkdir()
     model.save(folder / _MODEL)
     data = split.data
-    columns = {"item_id": pa.array(data.item_ids), "title": pa.array(data.titles or [""] * data.items)}
-    pq.write_table(pa.table(columns), folder / _ITEMS, compression="zstd")
+    # No titles: those of an item that is taken down would stay here.
+    pq.write_table(pa.table({"item_id": pa.array(data.item_ids)}), folder / _ITEMS, compression="zstd")
     (folder / _CODES).write_text(json.dumps({"genders": data.genders, "countries": data.countries}))
     (folder / _POPULAR).write_text(json.dumps(popular_of(split)))
 
@@ -84,7 +83,6 @@ def stored(store: Store, model: Model) -> Generator[Stored]:
             row=model,
             model=model_class(model.recipe["model"]).load(folder / _MODEL),
             item_ids=tuple(items["item_id"].to_pylist()),
-            titles=tuple(items["title"].to_pylist()),
             genders=tuple(codes["genders"]),
             countries=tuple(codes["countries"]),
             popular=json.loads((folder / _POPULAR).read_text()),

@@ -1,15 +1,19 @@
 """Trained models: who is served, on which evidence, and what answers where something is unknown."""
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from storage.errors import StoreError
 from storage.folders import folders
 from storage.models import champions, find_model, models, promotions
 from storage.releases import find_release, publish
+from storage.schemas import table_of
 from storage.store import Store
 from tasks.publish import Unpublishable
 from tasks.publish_champion import publish_champion, published_model
@@ -17,6 +21,7 @@ from tasks.recommend import Asked, NothingServed, recommend
 from tasks.settings_recipes import Recipe, RecipeError, load_recipe
 from tasks.training import Trained, promote_by_hand, train_recipe
 from tests.storage.bundled import released
+from tests.storage.test_store import FACTS, versions_of
 from training.data import Dataset, Events
 
 DAY = 86_400_000
@@ -161,15 +166,16 @@ def test_people_can_serve_what_lost_and_go_back(store: Store) -> None:
 @pytest.fixture
 def served(store: Store) -> Store:
     train(store, "v1", listening(20))
-    publish(
-        store,
-        {name: store.version(name) for name in ("users", "interactions", "links", "inputs", "items")},
-        partial=False,
-        **{fact: {} for fact in ("counts", "stages", "catalogue", "libraries", "weights")},
-        code_version="",
-        catalogue_hash="",
-    )
+    shelve(store, range(ITEMS))
+    publish(store, versions_of(store), partial=False, **FACTS)
     return store
+
+
+def shelve(store: Store, numbers: Iterable[int], reason: str | None = None) -> None:
+    """Rows of items; with the reason `removed` they are there no more."""
+    common = {"input_hash": 0, "value_hash": 0, "version": "1", "attempt": 1, "computed_at": datetime.now(UTC)}
+    rows = [common | {"item_id": f"i{n:02d}", "title": f"Song {n}", "kind": "track", "reason": reason} for n in numbers]
+    store.append("items", pa.Table.from_pylist(rows, schema=table_of("items").schema))
 
 
 def ask(store: Store, **who: Any) -> Any:
@@ -192,6 +198,17 @@ def test_without_a_history_the_country_answers_then_everybody_and_nothing_unknow
     assert len(nobody.rows) == 4
     told = " ".join(nobody.notes)
     assert all(part in told for part in ("no user 'nobody'", "country 'xx'", "what is this", "no history"))
+
+
+def test_what_was_removed_since_is_neither_recommended_nor_named(served: Store) -> None:
+    before = ask(served, items=("Song 2",))
+    gone = before.rows[0]["item_id"]
+    shelve(served, [int(gone[1:]), 2], reason="removed")
+    publish(served, versions_of(served), partial=False, **FACTS)
+    after = ask(served, items=("i02",))
+    assert gone not in {row["item_id"] for row in after.rows}
+    assert after.history == ["i02"]  # it still says what is liked, but has no name any more
+    assert gone not in {row["item_id"] for row in ask(served).rows}
 
 
 def test_a_slot_without_a_model_says_which_have_one(served: Store) -> None:
