@@ -27,7 +27,7 @@ def open_store(catalogue: str) -> tuple["Catalogue", "Store"]:
 
 def tell(message: str) -> None:
     """A line for people, beside what scripts read."""
-    typer.secho(message, err=True, dim=True)
+    typer.secho(printable(message), err=True, dim=True)
 
 
 def built(catalogue: str) -> tuple["Catalogue", "Store"]:
@@ -82,4 +82,9 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text without what would steer a terminal: titles come from outside."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, tell
+from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, printable, tell
 
 if TYPE_CHECKING:
     from tasks.recommend import Answer
@@ -178,7 +178,7 @@ def recommend(
 def _show_answer(slot: str, answer: "Answer") -> None:
     if answer.history:
         more = f", and {len(answer.history) - _SHOWN} before" if len(answer.history) > _SHOWN else ""
-        typer.echo(f"after {', '.join(answer.history[-_SHOWN:])}{more}")
+        typer.echo(printable(f"after {', '.join(answer.history[-_SHOWN:])}{more}"))
     for note in answer.notes:
         tell(f"note: {note}")
     rows = [{"title": r["title"], "score": f"{r['score']:.3f}", "why": r["why"]} for r in answer.rows]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storage.bundles import Bundle, bundles
-from storage.models import Model, champions
+from storage.models import Model, champions, models
 from storage.releases import find_release
 from storage.store import Store
 from tasks.publish import Publishing, Unpublishable, publish_bundle
@@ -42,6 +42,7 @@ def publish_champion(store: Store, slot: str | None = None, *, data: Dataset | N
         StoreError: No space or permission, or somebody else publishes.
     """
     champion = champion_to_publish(store, slot)
+    _refuse_another_slot(store, champion)
     recipe = Recipe.model_validate(champion.recipe)
     release = find_release(store, champion.release_id)
     with stored(store, champion) as held:
@@ -63,3 +64,14 @@ def publish_champion(store: Store, slot: str | None = None, *, data: Dataset | N
 def published_model(store: Store) -> str | None:
     """The model of the bundle that services answer from; None before the first."""
     return next((str(bundle.manifest["model"]) for bundle in bundles(store) if bundle.current), None)
+
+
+def _refuse_another_slot(store: Store, champion: Model) -> None:
+    """A store serves one bundle: that of films must not take the place of that of tracks unnoticed."""
+    slots = {model.model_id: model.slot for model in models(store)}
+    had = slots.get(published_model(store) or "", champion.slot)
+    if had != champion.slot:
+        raise Unpublishable(
+            f"publish {champion.model_id}: services answer for '{had}', and this store has one bundle; keep "
+            f"'{champion.slot}' in a catalogue of its own"
+        )

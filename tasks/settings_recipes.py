@@ -26,6 +26,7 @@ class Gate(Strict):
     not_worse: float = -0.02  # of the same recipe on a fresh release
     days_between: float = Field(default=7, ge=0)  # between two tests whether one recipe is better
     least_cases: int = Field(default=100, ge=1)  # fewer say nothing
+    least_people: int = Field(default=30, ge=2)  # likewise: people are what is resampled
     coverage: float = Field(default=0.5, ge=0)  # of the catalogue's items in the lists
     cold: float = Field(default=0.8, ge=0)  # metric on items that training never met
     unseen: float = Field(default=0.8, ge=0)  # metric on users that training never met

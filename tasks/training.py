@@ -61,6 +61,7 @@ class Fitted:
     model: Recommender
     evaluation: Evaluation
     baselines: Mapping[str, Evaluation]
+    others: Mapping[str, Recommender] = field(default_factory=dict[str, Any])  # the baselines, fitted
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])  # to fit, by model
 
 
@@ -80,14 +81,14 @@ def train_recipe(
     Raises:
         ValueError: The release has no such events or features, or the protocol leaves nothing to learn from.
     """
-    done = next((m for m in models(store) if _is_of(m, recipe, release_id)), None)
+    done = _judged_before(store, recipe, release_id)
     if done and not again:
         return Trained(model_id=done.model_id, recipe=recipe, release_id=release_id, facts=done.facts, new=False)
     fitted = fit(data or read(store, release_id, recipe), recipe, tell=tell)
     tell("judge")
     verdict, question, champion = judged(store, fitted, recipe)
     trained = _recorded(store, release_id, fitted, recipe, verdict.as_json(), question, champion)
-    if champion is None and not verdict.promoted:
+    if recipe.serves not in champions(store):
         tell("serve the best baseline")
         _serve_baseline(store, release_id, fitted, recipe)
     return trained
@@ -102,12 +103,16 @@ def _recorded(
     question: str,
     champion: Model | None,
 ) -> Trained:
-    """The model in the store, then its row, then the decision: a killed process leaves nothing half served."""
+    """The model's files, then its row, then the decision: what a kill leaves without one is not served."""
     facts = facts_of(fitted, recipe)
     model_id = f"{recipe.recipe}-{release_id}-{digest_of([recipe.digest, datetime.now(UTC)])[:8]}"
     with TemporaryDirectory(prefix="mediateca-") as draft, build_lock(store.url, wait_s=_LOCK_WAIT_S):
         save(fitted.model, fitted.split, Path(draft))
         store.create()
+        now = champions(store).get(facts["slot"])
+        if verdict["promoted"] and (now and now.model_id) != (champion and champion.model_id):
+            why = f"{now.model_id if now else 'nothing'} is served by now, which it was not compared with; --again does"
+            verdict = {**verdict, "promoted": False, "reasons": [why]}
         said = recipe.model_dump(mode="json")
         record_model(store, Path(draft), model_id=model_id, recipe=said, release_id=release_id, facts=facts)
         record_promotion(
@@ -126,14 +131,12 @@ def _recorded(
 
 def _serve_baseline(store: Store, release_id: str, fitted: Fitted, recipe: Recipe) -> None:
     """Nothing was served and the model did not beat the best baseline: that one is served, and must be beaten."""
-    from training.models.registry import model
-
     best = max(fitted.baselines, key=lambda name: fitted.baselines[name].means[recipe.metric])
     name, settings = f"{recipe.recipe}-{best.replace('_', '-')}", recipe.baselines[best]
     own = recipe.model_copy(update={"recipe": name, "model": best, "settings": settings})
     again = replace(
         fitted,
-        model=model(best, **settings).fit(fitted.split.train),
+        model=fitted.others[best],
         evaluation=fitted.baselines[best],
         seconds={**fitted.seconds, own.recipe: fitted.seconds[best]},
     )
@@ -165,8 +168,12 @@ def promote_by_hand(store: Store, model_id: str, *, note: str, wait_s: float = 0
     return model
 
 
-def _is_of(model: Model, recipe: Recipe, release_id: str) -> bool:
-    return model.release_id == release_id and model.facts["recipe_digest"] == recipe.digest
+def _judged_before(store: Store, recipe: Recipe, release_id: str) -> Model | None:
+    """The recipe's model of the release, as the recipe is now; one that a kill kept from a decision is none."""
+    decided = {p.model_id for p in promotions(store)} if recipe.serves in champions(store) else set[str]()
+    said = recipe.model_dump(mode="json", exclude={"about"})
+    mine = (m for m in models(store) if m.release_id == release_id and m.model_id in decided)
+    return next((m for m in mine if {**m.recipe, "about": ""} == {**said, "about": ""}), None)
 
 
 # --- fit and evaluate
@@ -187,6 +194,8 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
     from training.protocols import parse
     from training.splits import build
 
+    for name, settings in {**recipe.baselines, recipe.model: recipe.settings}.items():
+        model(name, **settings)  # a misspelt setting is told before anything is fitted
     tell("split")
     split = build(data, parse(recipe.protocol))
     seconds: dict[str, float] = {}
@@ -198,9 +207,16 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
         seconds[shown] = round(time.perf_counter() - began, 3)
         return fitted, evaluate(fitted, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=shown)
 
-    baselines = {name: answers(name, settings, name)[1] for name, settings in recipe.baselines.items()}
+    found = {name: answers(name, settings, name) for name, settings in recipe.baselines.items()}
     fitted, evaluation = answers(recipe.model, recipe.settings, recipe.recipe)
-    return Fitted(split=split, model=fitted, evaluation=evaluation, baselines=baselines, seconds=seconds)
+    return Fitted(
+        split=split,
+        model=fitted,
+        evaluation=evaluation,
+        baselines={name: answered for name, (_, answered) in found.items()},
+        others={name: other for name, (other, _) in found.items()},
+        seconds=seconds,
+    )
 
 
 def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
@@ -221,13 +237,13 @@ def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
 
 
 def trained_until(split: Split) -> str | None:
-    """The time of the newest event that was learnt from; None where the data have no honest time."""
+    """The time of the newest event that was learnt from or tuned on; None where the data have no honest time."""
     from training.data import NO_TIME
 
-    at = split.train.events.at
-    if not split.data.honest_time or not len(at) or at.max() == NO_TIME:
+    newest = max(int(at.max()) for at in (split.train.events.at, split.validation.queries.at))
+    if not split.data.honest_time or newest == NO_TIME:
         return None
-    return datetime.fromtimestamp(int(at.max()) / 1000, UTC).isoformat()
+    return datetime.fromtimestamp(newest / 1000, UTC).isoformat()
 
 
 # --- judge
@@ -254,14 +270,17 @@ def judged(store: Store, fitted: Fitted, recipe: Recipe) -> tuple[Verdict, Quest
             guards=guards,
         )
         return found, question, None
-    cases = _later(fitted.split.test, champion)
+    cases = _later(fitted.split, champion)
     mine = _ask(fitted.model, cases, fitted.split.train, recipe, recipe.recipe)
     with stored(store, champion) as held:
         theirs = _ask(Served(held, fitted.split.data), cases, fitted.split.train, recipe, champion.model_id)
     guards = (*_guards(fitted.split.train, cases, mine, theirs, recipe), _latency(fitted, recipe))
+    rivals = {champion.model_id: theirs}
+    if question == "better":  # the champion may be old: what is new must beat the baselines of today, too
+        rivals |= {n: _ask(other, cases, fitted.split.train, recipe, n) for n, other in fitted.others.items()}
     found = judge(
         mine,
-        {champion.model_id: theirs},
+        rivals,
         question=question,
         metric=recipe.metric,
         bounds=recipe.gate,
@@ -278,10 +297,14 @@ def _refused(
 
     why = None
     if champion is not None:
-        until = champion.facts["trained_until"]
-        if until is None or trained_until(fitted.split) is None:
+        until, mine = champion.facts["trained_until"], trained_until(fitted.split)
+        if odd := _differs(fitted, recipe, champion):
+            why = f"{champion.model_id} answers another question ({odd} differs); give the recipe a `slot` of its own"
+        elif until is None or mine is None:
             why = "the data have no honest time, so no case is later than what both were trained on; promote by hand"
-        elif len(_later(fitted.split.test, champion)) == 0:
+        elif mine < until:
+            why = f"it was trained until {mine}, {champion.model_id} until {until}; train on a newer release"
+        elif len(_later(fitted.split, champion)) == 0:
             why = f"no case is later than {until}, until when {champion.model_id} was trained"
         elif question == "better" and (last := _last_test(store, recipe)):
             why = f"it was tested on {last:%Y-%m-%d}; one such test in {recipe.gate.days_between:g} days"
@@ -308,12 +331,24 @@ def _last_test(store: Store, recipe: Recipe) -> datetime | None:
     return max((p.decided_at for p in tries if p.decided_at > after), default=None)
 
 
-def _later(cases: Cases, champion: Model) -> Cases:
-    """The cases that the champion cannot have learnt from; the challenger cannot by its split."""
+def _differs(fitted: Fitted, recipe: Recipe, champion: Model) -> str | None:
+    """What makes the two answer different questions, if anything."""
+    for name in ("events", "items", "metric"):
+        if champion.recipe[name] != getattr(recipe, name):
+            return name
+    mine, theirs = fitted.split.protocol, champion.facts["protocol"]
+    if mine["protocol"] != theirs["protocol"] or mine.get("candidates") != theirs.get("candidates"):
+        return "protocol"
+    return "filter_seen" if fitted.split.test.filter_seen != champion.facts["filter_seen"] else None
+
+
+def _later(split: Split, champion: Model) -> Cases:
+    """The cases later than all that either has learnt from."""
     from storage.lazy import np
 
-    until = datetime.fromisoformat(champion.facts["trained_until"]).timestamp() * 1000
-    return cases.take(np.flatnonzero(cases.queries.at > until))
+    untils = (champion.facts["trained_until"], trained_until(split))
+    until = max(datetime.fromisoformat(str(at)).timestamp() * 1000 for at in untils)
+    return split.test.take(np.flatnonzero(split.test.queries.at > until))
 
 
 def _ask(model: Any, cases: Cases, train: TrainingSet, recipe: Recipe, name: str) -> Evaluation:

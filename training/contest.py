@@ -35,6 +35,11 @@ class Bounds(Protocol):
         """Fewer cases say nothing."""
         ...
 
+    @property
+    def least_people(self) -> int:
+        """Cases of fewer people say nothing."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
@@ -110,11 +115,13 @@ def judge(
         ValueError: The evaluations are of different cases.
     """
     name, rival = max(against.items(), key=lambda named: named[1].means[metric])
-    interval = _compared(challenger, rival, metric, seed)
-    least = bounds.not_worse if question == "not worse" else bounds.better
+    interval, unit = _compared(challenger, rival, metric, seed)
+    least = unit * (bounds.not_worse if question == "not worse" else bounds.better)
     reasons: list[str] = []
     if len(challenger) < bounds.least_cases:
         reasons.append(f"{len(challenger)} cases, at least {bounds.least_cases} are asked for")
+    if interval.people < bounds.least_people:  # people are resampled: an interval of few of them is too narrow
+        reasons.append(f"cases of {interval.people} people, at least {bounds.least_people} are asked for")
     if not interval.low > least:
         found = f"{metric} {interval.value:+.1%} against {name}"
         reasons.append(f"{found}, lower bound {interval.low:+.1%}, not above {least:+.1%}")
@@ -131,10 +138,10 @@ def judge(
     )
 
 
-def _compared(challenger: Evaluation, rival: Evaluation, metric: str, seed: int) -> Interval:
-    """The relative difference; the plain one of a rival who hits so little that a resample may have no hit."""
+def _compared(challenger: Evaluation, rival: Evaluation, metric: str, seed: int) -> tuple[Interval, float]:
+    """The relative difference and 1; or, of a rival without a hit in some resample, the plain one and its mean."""
     plain = difference(challenger, rival, metric, seed=seed)
     try:
-        return difference(challenger, rival, metric, relative=True, seed=seed)
+        return difference(challenger, rival, metric, relative=True, seed=seed), 1.0
     except ValueError:
-        return plain
+        return plain, rival.means[metric]

@@ -15,6 +15,7 @@ from storage.models import champions, find_model, models, promotions
 from storage.releases import find_release, publish
 from storage.schemas import table_of
 from storage.store import Store
+from tasks import training
 from tasks.publish import Unpublishable
 from tasks.publish_champion import publish_champion, published_model
 from tasks.recommend import Asked, NothingServed, recommend
@@ -115,7 +116,7 @@ def test_a_fresh_model_of_the_same_recipe_must_not_lose_on_what_is_later_than_bo
 def test_a_test_that_the_champion_may_have_learnt_from_is_refused(store: Store) -> None:
     first = train(store, "v1", listening(40))
     older = train(store, "v2", listening(20))
-    assert f"until when {first.model_id} was trained" in reasons(older)
+    assert "train on a newer release" in reasons(older)
     assert champions(store)["track"].model_id == first.model_id
 
 
@@ -140,6 +141,49 @@ def test_times_that_are_not_honest_compare_nothing_with_what_is_served(store: St
     data = listening(20, honest=False)
     assert reasons(train(store, "v1", data, by_user)) == ""
     assert "no honest time" in reasons(train(store, "v2", data, by_user))
+
+
+def test_models_that_answer_different_questions_are_not_compared(store: Store) -> None:
+    train(store, "v1", listening(20))
+    other = recipe(protocol={"protocol": "temporal", "test_share": 0.2, "filter_seen": True}, gate={"least_cases": 1})
+    assert "filter_seen differs" in reasons(train(store, "v2", listening(40), other))
+    other_slot = recipe(protocol=other.protocol, gate={"least_cases": 1, "latency_ms": 1e4}, slot="new-track")
+    train(store, "v2", listening(40), other_slot)
+    assert set(champions(store)) == {"track", "new-track"}
+
+
+def test_many_cases_of_few_people_promote_nothing(store: Store) -> None:
+    strict = recipe(gate={"least_cases": 20, "latency_ms": 1e4, "least_people": USERS + 1})
+    assert f"cases of {USERS} people, at least {USERS + 1}" in reasons(train(store, "v1", listening(20), strict))
+
+
+def test_a_model_that_a_kill_kept_from_its_judgement_is_trained_again(store: Store, monkeypatch: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "record_promotion", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(store, "v1", listening(20))
+    assert (len(models(store)), champions(store)) == (1, {})
+    assert train(store, "v1", listening(20)).new
+    assert "track" in champions(store)
+
+
+def test_what_was_promoted_meanwhile_is_not_replaced_untested(store: Store, monkeypatch: Any) -> None:
+    first = train(store, "v1", listening(20))
+    second = train(store, "v1", listening(20), recipe("random"))
+    judged = training.judged
+
+    def slow(*args: Any) -> Any:
+        found = judged(*args)
+        promote_by_hand(store, second.model_id, note="meanwhile")
+        return found
+
+    monkeypatch.setattr(training, "judged", slow)
+    fresh = train(store, "v2", listening(40), recipe(gate={"least_cases": 1, "not_worse": -1e9, "latency_ms": 1e4}))
+    assert second.model_id in reasons(fresh) or first.model_id in reasons(fresh)
+    assert champions(store)["track"].model_id == second.model_id
 
 
 def test_a_guardrail_keeps_a_slow_model_back(store: Store) -> None:
