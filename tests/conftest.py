@@ -24,10 +24,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A MEDIATECA_HOME of the test's own; no Prefect server is inherited."""
+    """A MEDIATECA_HOME of the test's own; no Prefect server is inherited, nor what one leaves in the environment."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("MEDIATECA_HOME", str(folder))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    # A local Prefect server is excepted from proxies in this process; set here, it is taken back after the test.
+    unproxied = os.environ.get("NO_PROXY")
+    monkeypatch.setenv("NO_PROXY", unproxied or "")
+    if unproxied is None:
+        monkeypatch.delenv("NO_PROXY")
     return folder
 
 

@@ -215,8 +215,8 @@ def test_the_neighbours_of_a_zero_vector_say_so(tmp_path: Path) -> None:
 
 
 def test_low_recall_is_said_with_every_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.index.EF_SEARCH", 1)
-    monkeypatch.setattr("tasks.index.MOST_EF_SEARCH", 1)
+    monkeypatch.setattr("storage.ann.EF_SEARCH", 1)
+    monkeypatch.setattr("storage.ann.MOST_EF_SEARCH", 1)
     dice = np.random.default_rng(1)
     given = {f"i{n:05d}": v for n, v in enumerate(dice.standard_normal((3_000, 48)))}
     store = released(tmp_path, given, flat_up_to=0, least_recall=1.0)
