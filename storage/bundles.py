@@ -47,8 +47,8 @@ class Bundle:
 
 
 def new_id(at: datetime, salt: str) -> str:
-    """A name that sorts by time: 20261122T231507-1f2e3d4c."""
-    return f"{at:%Y%m%dT%H%M%S}-{hashlib.sha256(f'{at.isoformat()} {salt}'.encode()).hexdigest()[:8]}"
+    """A name that sorts by time, to the microsecond: 20261122T231507000000-1f2e3d4c."""
+    return f"{at:%Y%m%dT%H%M%S%f}-{hashlib.sha256(f'{at.isoformat()} {salt}'.encode()).hexdigest()[:8]}"
 
 
 def bundles(store: Home) -> list[Bundle]:

@@ -1,16 +1,18 @@
 """`current` points at a whole bundle or does not move; a SIGKILL at any moment included."""
 
+import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, forget, publish, rollback
+from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, forget, new_id, publish, rollback
 from storage.store import Store
 from storage.vector_index import VectorIndex
 from tests.storage import test_s3
@@ -81,6 +83,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
     published(url)
     code = f"""
 import itertools
+from datetime import UTC, datetime
 from pathlib import Path
 from storage.bundles import find_bundle, publish
 from storage.store import Store
@@ -113,3 +116,10 @@ for n in itertools.count(int(open(files.parent / "next").read())):
     assert len(seen) > 1
     pointer = json.loads(Path(url, "bundles", "current.json").read_text())
     assert pointer["bundle"] in {b.bundle_id for b in bundles(Store(url))}
+
+
+def test_bundles_made_within_one_second_keep_their_order() -> None:
+    times = [datetime(2026, 11, 22, 23, 15, 7, at, tzinfo=UTC) for at in (0, 1, 20, 300_000)]
+    for salts in itertools.permutations("abcd"):
+        names = [new_id(at, salt) for at, salt in zip(times, salts, strict=True)]
+        assert names == sorted(names)
