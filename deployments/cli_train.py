@@ -85,6 +85,9 @@ def _say_verdict(trained: "Trained") -> None:
         typer.secho(f"promoted: {gain} against {verdict['against']}", fg="green")
     else:
         typer.secho(f"not promoted: {'; '.join(verdict['reasons'])}", fg="yellow")
+    for guard in (verdict or {}).get("guards", ()):
+        if guard["unasked"]:
+            tell(f"note: {guard['name']} could not be asked: {guard['unasked']}")
 
 
 def evaluate(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
@@ -93,17 +96,21 @@ def evaluate(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     Example: `mediateca evaluate demo`
     """
     from storage.models import champions, models, promotions
+    from tasks.judging import other_cases
 
     _, store = built(catalogue)
-    served, verdicts = champions(store), {p.model_id: p for p in promotions(store)}
-    rows = [_judged(model, served, verdicts.get(model.model_id)) for model in models(store)]
+    trained, decided = models(store), promotions(store)
+    served, verdicts = champions(store), {p.model_id: p for p in decided}
+    rows = [_judged(model, served, verdicts.get(model.model_id)) for model in trained]
     if as_json:
         print_json(rows)
     elif not rows:
         typer.echo("no model yet; `mediateca train` makes one")
     else:
-        hidden = ("metrics", "baselines", "trained_until", "reasons")
+        hidden = ("metrics", "baselines", "trained_until", "reasons", "asked", "judged_on")
         print_table("", [{n: v for n, v in row.items() if n not in hidden} for row in rows])
+        for line in other_cases(trained, decided):
+            tell(f"note: {line}")
 
 
 def _judged(model: Any, served: dict[str, Any], verdict: Any) -> dict[str, Any]:
@@ -114,10 +121,13 @@ def _judged(model: Any, served: dict[str, Any], verdict: Any) -> dict[str, Any]:
         "served for": model.slot if model.slot in served and served[model.slot].model_id == model.model_id else "",
         "model": model.model_id,
         metric: f"{model.facts['test']['metrics'][metric]:.4f}",
+        "cases": model.facts.get("asked", {}).get("cases", "")[:8],
         "best baseline": f"{best} {baselines[best][metric]:.4f}",
         "verdict": said.get("question", "") if said["promoted"] else "not promoted",
         "reasons": said["reasons"],
         "trained_until": model.facts["trained_until"],
+        "asked": model.facts.get("asked"),
+        "judged_on": said.get("asked"),
         "metrics": model.facts["test"]["metrics"],
         "baselines": baselines,
     }

@@ -100,6 +100,11 @@ class Served:
         self._known = np.array([own.get(name, -1) for name in data.item_ids], np.int32)
         self._profiles = (_codes(data.genders, held.genders), _codes(data.countries, held.countries))
 
+    @property
+    def knows(self) -> NDArray[np.bool_]:
+        """(V,): the items of the dataset that the model's catalogue has."""
+        return self._known >= 0
+
     def score(self, queries: Queries) -> NDArray[np.float32]:
         """(B, V) over the dataset's items; those that the model does not know come last."""
         scores, there = self._model.score(self._translated(queries)), self._known >= 0

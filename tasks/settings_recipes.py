@@ -25,6 +25,7 @@ class Gate(Strict):
     better: float = 0.0  # lower bound of the relative difference, of a recipe that is new or has changed
     not_worse: float = -0.02  # of the same recipe on a fresh release
     days_between: float = Field(default=7, ge=0)  # between two tests whether one recipe is better
+    seeds: int = Field(default=3, ge=1)  # a new recipe is fitted under so many before it replaces another; 1: its own
     least_cases: int = Field(default=100, ge=1)  # fewer say nothing
     least_people: int = Field(default=30, ge=2)  # likewise: people are what is resampled
     coverage: float = Field(default=0.5, ge=0)  # of the catalogue's items in the lists

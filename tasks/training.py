@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,16 @@ from storage.hashing import digest_of
 from storage.lock import build_lock
 from storage.models import Model, champions, find_model, models, promotions, record_model, record_promotion
 from storage.store import Store
-from tasks.serving import Served, save, stored
+from tasks.judging import judged, trained_until
+from tasks.serving import save
 from tasks.settings_recipes import Recipe
 
 if TYPE_CHECKING:
-    from training.contest import Guard, Question, Verdict
-    from training.data import Cases, Dataset, Split, TrainingSet
+    from training.data import Dataset, Split
     from training.evaluation import Evaluation
     from training.models.base import Recommender
 
 Tell = Callable[[str], None]
-_LATENCY_QUERIES = 50
 _LOCK_WAIT_S = 3600.0  # a night's build may hold the store while a model is ready to be recorded
 
 
@@ -221,180 +220,20 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
 
 def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
     """What the row of the model says beside its recipe, as JSON."""
+    from training.identity import identity
+
+    split = fitted.split
     return {
         "slot": recipe.serves,
         "recipe_digest": recipe.digest,
-        "trained_until": trained_until(fitted.split),
-        "filter_seen": fitted.split.test.filter_seen,
-        "events": len(fitted.split.train.events),
-        "items": fitted.split.train.items,
+        "trained_until": trained_until(split),
+        "filter_seen": split.test.filter_seen,
+        "events": len(split.train.events),
+        "items": split.train.items,
         "test": fitted.evaluation.summary(),
+        "asked": identity(split.test, split.data, split.protocol),
         "baselines": {name: found.summary()["metrics"] for name, found in fitted.baselines.items()},
         "seconds": dict(fitted.seconds),
-        "protocol": dict(fitted.split.protocol),
-        "notes": list(fitted.split.notes),
+        "protocol": dict(split.protocol),
+        "notes": list(split.notes),
     }
-
-
-def trained_until(split: Split) -> str | None:
-    """The time of the newest event that was learnt from or tuned on; None where the data have no honest time."""
-    from training.data import NO_TIME
-
-    newest = max(int(at.max()) for at in (split.train.events.at, split.validation.queries.at))
-    if not split.data.honest_time or newest == NO_TIME:
-        return None
-    return datetime.fromtimestamp(newest / 1000, UTC).isoformat()
-
-
-# --- judge
-
-
-def judged(store: Store, fitted: Fitted, recipe: Recipe) -> tuple[Verdict, Question, Model | None]:
-    """The verdict on a fitted model; which question was put, and the champion it was put to."""
-    from training.contest import judge
-
-    champion = champions(store).get(recipe.serves)
-    question: Question = (
-        "first" if champion is None else "not worse" if champion.facts["recipe_digest"] == recipe.digest else "better"
-    )
-    if (refused := _refused(store, fitted, recipe, champion, question)) is not None:
-        return refused, question, champion
-    if champion is None:
-        guards = (_latency(fitted, recipe),)
-        found = judge(
-            fitted.evaluation,
-            fitted.baselines,
-            question=question,
-            metric=recipe.metric,
-            bounds=recipe.gate,
-            guards=guards,
-        )
-        return found, question, None
-    cases = _later(fitted.split, champion)
-    mine = _ask(fitted.model, cases, fitted.split.train, recipe, recipe.recipe)
-    with stored(store, champion) as held:
-        theirs = _ask(Served(held, fitted.split.data), cases, fitted.split.train, recipe, champion.model_id)
-    guards = (*_guards(fitted.split.train, cases, mine, theirs, recipe), _latency(fitted, recipe))
-    rivals = {champion.model_id: theirs}
-    if question == "better":  # the champion may be old: what is new must beat the baselines of today, too
-        rivals |= {n: _ask(other, cases, fitted.split.train, recipe, n) for n, other in fitted.others.items()}
-    found = judge(
-        mine,
-        rivals,
-        question=question,
-        metric=recipe.metric,
-        bounds=recipe.gate,
-        guards=guards,
-    )
-    return found, question, champion
-
-
-def _refused(
-    store: Store, fitted: Fitted, recipe: Recipe, champion: Model | None, question: Question
-) -> Verdict | None:
-    """Why the two cannot be compared, as a verdict; None where they can."""
-    from training.contest import Verdict
-
-    why = None
-    if champion is not None:
-        until, mine = champion.facts["trained_until"], trained_until(fitted.split)
-        if odd := _differs(fitted, recipe, champion):
-            why = f"{champion.model_id} answers another question ({odd} differs); give the recipe a `slot` of its own"
-        elif until is None or mine is None:
-            why = "the data have no honest time, so no case is later than what both were trained on; promote by hand"
-        elif mine < until:
-            why = f"it was trained until {mine}, {champion.model_id} until {until}; train on a newer release"
-        elif len(_later(fitted.split, champion)) == 0:
-            why = f"no case is later than {until}, until when {champion.model_id} was trained"
-        elif question == "better" and (last := _last_test(store, recipe)):
-            why = f"it was tested on {last:%Y-%m-%d}; one such test in {recipe.gate.days_between:g} days"
-    if why is None:
-        return None
-    against = champion.model_id if champion else ""
-    return Verdict(
-        promoted=False,
-        question=question,
-        metric=recipe.metric,
-        cases=0,
-        against=against,
-        interval=None,
-        reasons=(why,),
-    )
-
-
-def _last_test(store: Store, recipe: Recipe) -> datetime | None:
-    """When the recipe was last asked whether it is better, if that is too short ago for another try."""
-    after = datetime.now(UTC) - timedelta(days=recipe.gate.days_between)
-    tries = (
-        p for p in promotions(store) if p.recipe == recipe.recipe and p.question == "better" and p.verdict["cases"]
-    )
-    return max((p.decided_at for p in tries if p.decided_at > after), default=None)
-
-
-def _differs(fitted: Fitted, recipe: Recipe, champion: Model) -> str | None:
-    """What makes the two answer different questions, if anything."""
-    for name in ("events", "items", "metric"):
-        if champion.recipe[name] != getattr(recipe, name):
-            return name
-    mine, theirs = fitted.split.protocol, champion.facts["protocol"]
-    if mine["protocol"] != theirs["protocol"] or mine.get("candidates") != theirs.get("candidates"):
-        return "protocol"
-    return "filter_seen" if fitted.split.test.filter_seen != champion.facts["filter_seen"] else None
-
-
-def _later(split: Split, champion: Model) -> Cases:
-    """The cases later than all that either has learnt from."""
-    from storage.lazy import np
-
-    untils = (champion.facts["trained_until"], trained_until(split))
-    until = max(datetime.fromisoformat(str(at)).timestamp() * 1000 for at in untils)
-    return split.test.take(np.flatnonzero(split.test.queries.at > until))
-
-
-def _ask(model: Any, cases: Cases, train: TrainingSet, recipe: Recipe, name: str) -> Evaluation:
-    """What a recommender, or a served one, answers."""
-    from training.evaluation import evaluate
-
-    return evaluate(model, cases, train=train, ks=(recipe.k,), name=name)
-
-
-def _guards(
-    train: TrainingSet, cases: Cases, mine: Evaluation, theirs: Evaluation, recipe: Recipe
-) -> tuple[Guard, ...]:
-    """Coverage, and the metric on items and on users that training never met, beside the champion's."""
-    from storage.lazy import np
-    from training.contest import Guard
-
-    first = cases.targets.values[cases.targets.starts[:-1]]
-    cold = train.popularity()[first] == 0
-    unseen = ~np.isin(cases.queries.user, train.events.user)
-    gate = recipe.gate
-    parts = (("cold items", cold, gate.cold), ("unseen users", unseen, gate.unseen))
-
-    def mean(evaluation: Evaluation, rows: Any) -> float | None:
-        return float(evaluation.values[recipe.metric][rows].mean()) if rows.any() else None
-
-    def share(bound: float, found: float | None) -> float | None:
-        return None if found is None else bound * found
-
-    spread, theirs_spread = (float(len(np.unique(e.top[e.top >= 0]))) for e in (mine, theirs))
-    return (
-        Guard(name="items in the lists", found=spread, bound=gate.coverage * theirs_spread),
-        *(Guard(name=n, found=mean(mine, rows), bound=share(b, mean(theirs, rows))) for n, rows, b in parts),
-    )
-
-
-def _latency(fitted: Fitted, recipe: Recipe) -> Guard:
-    """95 % of single questions are answered within so many milliseconds."""
-    from storage.lazy import np
-    from training.contest import Guard
-
-    queries = fitted.split.test.queries
-    took: list[float] = []
-    for row in range(min(_LATENCY_QUERIES, len(queries))):
-        one = queries.take(np.array([row]))
-        began = time.perf_counter()
-        fitted.model.score(one)
-        took.append((time.perf_counter() - began) * 1000)
-    found = float(np.percentile(took, 95)) if took else None
-    return Guard(name="milliseconds", found=found, bound=recipe.gate.latency_ms, at_most=True)

@@ -45,6 +45,7 @@ class Evaluation:
     target_values: Mapping[str, Floats]  # the same as if each target were a query of its own: (T,)
     catalogue: Mapping[str, Any]  # `coverage@10`, `popularity@10` ...: of all lists together, as JSON
     slicings: tuple[Slicing, ...]
+    candidates: str = ""  # digest of the items that targets were ranked among, and of whether what was seen counts
 
     def __len__(self) -> int:
         return len(self.person)
@@ -138,6 +139,7 @@ def evaluate(
     return Evaluation(
         model=name,
         cases=digest(cases),
+        candidates=candidates_digest(cases),
         ks=tuple(ks),
         person=persons(cases),
         places=everywhere,
@@ -175,6 +177,13 @@ def persons(cases: Cases) -> NDArray[np.int64]:
         return cases.origin.owner.astype(np.int64)
     own = -1 - np.arange(len(cases))
     return np.where(cases.queries.user == UNKNOWN, own, cases.queries.user)
+
+
+def candidates_digest(cases: Cases) -> str:
+    """16 hexadecimal digits of the items that targets are ranked among, and of whether what was seen counts."""
+    found = hashlib.sha256(f"{cases.filter_seen}{len(cases.candidates)}".encode())
+    found.update(np.packbits(cases.candidates).data)
+    return found.hexdigest()[:16]
 
 
 def digest(cases: Cases) -> str:

@@ -1,6 +1,7 @@
 """Trained models: who is served, on which evidence, and what answers where something is unknown."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from storage.releases import find_release, publish
 from storage.schemas import table_of
 from storage.store import Store
 from tasks import training
+from tasks.judging import other_cases
 from tasks.publish import Unpublishable
 from tasks.publish_champion import publish_champion, published_model
 from tasks.recommend import Asked, NothingServed, recommend
@@ -128,6 +130,65 @@ def test_another_recipe_must_win_and_has_one_try_a_week(store: Store) -> None:
     assert tried.verdict["question"] == "better"
     again = train(store, "v3", listening(41), recipe(settings={"neighbours": 4}))
     assert "one such test in 7 days" in reasons(again)
+
+
+def test_what_wins_is_asked_again_under_other_seeds_where_it_has_any(store: Store) -> None:
+    train(store, "v1", listening(20), recipe("random"))
+    assert champions(store)["track"].recipe["model"] == "most_popular"
+    better = recipe("svd", settings={"factors": 4})
+    won = train(store, "v2", listening(40), better)
+    assert reasons(won) == ""
+    assert won.verdict is not None
+    seeds = won.verdict["seeds"]["values"]
+    assert len(seeds) == better.gate.seeds == 3
+    assert seeds == pytest.approx(
+        [won.verdict["relative_difference"]["mean"]] * 3, abs=1e-3
+    )  # converged: no luck in it
+    lost = train(store, "v2", listening(40), recipe("random", recipe="luck"))
+    assert lost.verdict is not None
+    assert lost.verdict["seeds"] is None  # what lost is not fitted again
+
+
+@pytest.mark.parametrize(
+    ("known", "why"), [(False, "knows no answer to any of the 16"), (True, "answers none of the 16")]
+)
+def test_a_guard_on_items_that_the_champion_cannot_answer_says_that_it_cannot_be_asked(
+    store: Store, known: bool, why: str
+) -> None:
+    train(store, "v1", grown(listening(20)) if known else listening(20))
+    fresh = train(store, "v2", grown(listening(40), met=True))
+    assert fresh.verdict is not None
+    (cold,) = (guard for guard in fresh.verdict["guards"] if guard["name"] == "cold items")
+    assert why in cold["unasked"]
+    assert cold["holds"]
+    (unseen,) = (guard for guard in fresh.verdict["guards"] if guard["name"] == "unseen users")
+    assert unseen["unasked"] == "there is no such case"
+
+
+def grown(data: Dataset, *, met: bool = False) -> Dataset:
+    """An item more; if `met`, in the last eight days two listeners play nothing else."""
+    item = data.events.item.copy()
+    if met:
+        item[(data.events.user < 2) & (data.events.at >= 32 * DAY)] = ITEMS
+    return replace(
+        data,
+        item_ids=(*data.item_ids, "new"),
+        titles=(*data.titles, "New"),
+        kinds=(*data.kinds, "track"),
+        events=replace(data.events, item=item),
+    )
+
+
+def test_a_verdict_says_what_was_asked_so_that_it_can_be_asked_again(store: Store) -> None:
+    first, fresh = train(store, "v1", listening(20)), train(store, "v2", listening(40))
+    (one, two) = (trained.verdict["asked"] for trained in (first, fresh) if trained.verdict)
+    assert (one, two) == (first.facts["asked"], fresh.facts["asked"])
+    assert (one["candidates"], one["count"], two["count"]) == (two["candidates"], USERS * 4, USERS * 8)
+    sets, judged = other_cases(models(store), promotions(store))
+    assert sets == "track: figures of 2 sets of cases; compare only those of one"
+    shown = f"320 cases ({two['cases'][:8]}); the figures of {first.model_id} are of others"
+    assert judged == f"{fresh.model_id} was judged on {shown}"
+    assert other_cases(models(store)[:1], promotions(store)[:1]) == []
 
 
 def test_a_model_against_itself_wins_nothing(store: Store) -> None:

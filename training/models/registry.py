@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +39,21 @@ def model(name: str, **settings: Any) -> Any:
     if odd := sorted(settings.keys() - (known := [f.name for f in fields(config)])):
         raise ValueError(f"model '{name}': unknown setting '{odd[0]}'; known: {', '.join(known)}")
     return found(config(**settings))
+
+
+def reseeded(name: str, settings: Mapping[str, Any], times: int) -> list[dict[str, Any]]:
+    """The same settings under so many other seeds; none for a model that draws nothing.
+
+    Raises:
+        ValueError: No model has that name, or it has no such setting.
+    """
+    config = model(name, **settings).config
+    if hasattr(config, "seed"):
+        return [{**settings, "seed": config.seed + n} for n in range(1, times + 1)]
+    if hasattr(config, "loop"):
+        loop = asdict(config.loop)
+        return [{**settings, "loop": {**loop, "seed": config.loop.seed + n}} for n in range(1, times + 1)]
+    return []
 
 
 def model_class(name: str) -> Any:
