@@ -1,9 +1,9 @@
 """The recipe: a YAML file that says which recommender to train, on what, and what it must beat to be served."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from storage.hashing import digest_of
 from tasks.settings_base import Strict, nearest
@@ -68,6 +68,15 @@ class Recipe(Strict):
         for name in baselines:
             check_name("model", name, MODELS)
         return baselines
+
+    @model_validator(mode="after")
+    def _asks_what_can_be_answered(self) -> Self:
+        if self.events == "rating" and self.protocol["protocol"] == "temporal":
+            raise ValueError(
+                "protocol temporal of ratings: their times say when they were typed in, not when somebody watched, so "
+                "a cut in time means nothing; use loo or user_holdout"
+            )
+        return self
 
     @property
     def serves(self) -> str:

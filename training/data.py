@@ -132,6 +132,14 @@ class Dataset:
     met: str = ""  # what an event is: rating, play, playlist
     notes: tuple[str, ...] = ()  # what was left out while reading
 
+    def __post_init__(self) -> None:
+        """Refuse ratings with honest times: they are typed in when people remember, often many in one sitting."""
+        if self.met == "rating" and self.honest_time:
+            raise ValueError(
+                f"{self.name}: honest_time is True for ratings, whose times say when they were typed in; expected "
+                "False: compare architectures by loo or user_holdout"
+            )
+
     @property
     def items(self) -> int:
         """V."""

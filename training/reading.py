@@ -31,7 +31,7 @@ class Wanted:
     sources: tuple[str, ...] | None = None  # of the events; None: all
     features: tuple[str, ...] = ()  # NAME; `tabular` without the numbers that were fetched, `tabular_fetched`: those
     known_at: Mapping[str, KnownAt] = field(default_factory=dict[str, KnownAt])  # of cells, where names do not say it
-    honest_time: bool | None = None  # None: plays alone; ratings and playlists have the time somebody typed at
+    honest_time: bool | None = None  # None: plays alone; playlists have the time of their last change; ratings: never
 
     def __post_init__(self) -> None:
         """Refuse a kind of event that does not exist."""

@@ -204,6 +204,20 @@ def test_times_that_are_not_honest_compare_nothing_with_what_is_served(store: St
     assert "no honest time" in reasons(train(store, "v2", data, by_user))
 
 
+def test_ratings_are_neither_cut_in_time_nor_promoted_by_it(store: Store) -> None:
+    with pytest.raises(ValueError, match="protocol temporal of ratings: their times say when they were typed in"):
+        recipe(events="rating")
+    by_user, data = recipe(events="rating", protocol={"protocol": "loo"}), listening(20)
+    with pytest.raises(ValueError, match="honest_time is True for ratings"):
+        replace(data, met="rating")
+    rated = replace(data, met="rating", honest_time=False)
+    first = train(store, "v1", rated, by_user)
+    assert first.facts["trained_until"] is None
+    served = champions(store)["track"].model_id
+    assert "the data have no honest time" in reasons(train(store, "v2", rated, by_user))
+    assert champions(store)["track"].model_id == served
+
+
 def test_models_that_answer_different_questions_are_not_compared(store: Store) -> None:
     train(store, "v1", listening(20))
     other = recipe(protocol={"protocol": "temporal", "test_share": 0.2, "filter_seen": True}, gate={"least_cases": 1})

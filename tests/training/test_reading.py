@@ -19,7 +19,7 @@ from tests.tasks.shelf import Shelf, track_id
 from tests.training.worlds import lists
 from training.data import NO_TIME, Dataset
 from training.known_at import of_cell
-from training.protocols import Loo
+from training.protocols import Loo, Temporal
 from training.reading import Wanted, lend, read_export, read_release, read_sequences, read_tables, select_items
 from training.splits import build
 from training.tables import ReleaseTables
@@ -77,6 +77,13 @@ def test_ratings_in_the_order_of_time_and_file(read: Any) -> None:
     assert sorted(map(len, lists(data.genres))) == [1, 2]
     assert not data.honest_time
     assert data.met == "rating"
+
+
+def test_times_of_ratings_are_never_honest_whatever_is_said(read: Any) -> None:
+    with pytest.raises(ValueError, match="honest_time is True for ratings, whose times say when they were typed in"):
+        read(Wanted(events="rating", honest_time=True))
+    with pytest.raises(ValueError, match="a cut in time means nothing; use loo or user_holdout"):
+        build(read(Wanted(events="rating")), Temporal())
 
 
 def test_playlists_keep_the_order_of_their_entries(read: Any) -> None:
