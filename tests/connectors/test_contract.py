@@ -334,7 +334,7 @@ EDIT = st.tuples(
 
 @pytest.mark.parametrize(("name", "file"), FILES)
 @given(edits=st.lists(EDIT, max_size=4), keep=st.integers(0, 4_000))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_damaged_files_end_in_refusals_never_in_another_error(name, file, tmp_path, read, edits, keep):
     lay(tmp_path, name)
     data = bytearray(SOURCES[name][file])
@@ -347,7 +347,7 @@ def test_damaged_files_end_in_refusals_never_in_another_error(name, file, tmp_pa
 
 @pytest.mark.parametrize(("name", "file"), FILES)
 @given(garbage=st.binary(max_size=400), after_header=st.booleans())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_garbage_ends_in_refusals_never_in_another_error(name, file, tmp_path, read, garbage, after_header):
     lay(tmp_path, name)
     header = SOURCES[name][file].partition(b"\n")[0] + b"\n" if after_header else b""

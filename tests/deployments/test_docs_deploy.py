@@ -17,8 +17,13 @@ import yaml
 from deployments.sandbox.serve import serve
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"full --watch": "full -p catalogue=demo-files --watch", "status demo": "status demo-files"}
-"""`demo` takes minutes, and has tests of its own."""
+QUICK = {
+    "full --watch": "full -p catalogue=$MEDIATECA_HOME/few.yaml --watch",
+    "status demo": "status $MEDIATECA_HOME/few.yaml",
+}
+"""`demo` takes minutes, and has tests of its own; three films say as much about a deployment."""
+FILMS = "movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Crime\n3,Jaws (1975),Thriller\n"
+RATINGS = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,2,3.5,964982800\n2,1,5.0,964983000\n"
 KEY = "the-key-that-only-the-server-keeps"
 
 
@@ -92,6 +97,13 @@ def run_here(commands: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def few_films(folder: Path) -> str:
+    folder.mkdir()
+    for name, text in {"movies": FILMS, "ratings": RATINGS, "links": "movieId,imdbId,tmdbId\n1,0114709,862\n"}.items():
+        (folder / f"{name}.csv").write_text(text)
+    return str(folder)
+
+
 def test_the_page_ends_with_a_finished_run_a_release_and_keys_in_blocks(
     environment: dict[str, str],
     background: list["subprocess.Popen[bytes]"],
@@ -99,6 +111,8 @@ def test_the_page_ends_with_a_finished_run_a_release_and_keys_in_blocks(
     home: Path,
     small_world: Path,
 ) -> None:
+    films = {"connector": "movielens", "path": few_films(home / "few")}
+    (home / "few.yaml").write_text(yaml.safe_dump({"catalogue": "few", "sources": {"movielens": films}}))
     said: list[str] = []
     for kind, commands in blocks()[1:]:
         commands = re.sub("4200|full --watch|status demo", lambda m: QUICK.get(m[0], str(port)), commands)
@@ -109,8 +123,8 @@ def test_the_page_ends_with_a_finished_run_a_release_and_keys_in_blocks(
         else:
             said.append(run_here(commands, environment | {"LASTFM_API_KEY": KEY}))
     assert any("release v1" in text for text in said)
-    store = str(home / "demo-files")
-    assert published(port) == {"catalogue": "demo-files", "release": "v1", "partial": False, "store": store}
+    store = str(home / "few")
+    assert published(port) == {"catalogue": "few", "release": "v1", "partial": False, "store": store}
     assert "LASTFM_API_KEY in the Secret block lastfm-api-key" in run_here("mediateca doctor", environment)
     check_that_a_worker_finds_its_key(environment, home, small_world)
 

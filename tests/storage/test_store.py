@@ -232,3 +232,15 @@ def test_damaged_description_says_what_to_do_and_that_helps(tmp_path: Path, cont
     description.unlink()
     store.create()
     assert find_release(store).release_id == "v1"
+
+
+def test_readers_open_at_once_do_not_see_each_other(store: Store) -> None:
+    store.append(FEATURE, vectors(["i1"], 1.0))
+    before = store.database(only=[FEATURE])
+    store.append(FEATURE, vectors(["i2"], 2.0))
+    after = store.database(only=[FEATURE])
+    after.sql("create temp table mine as select 1 as one")
+    count = "select count(*) from features_toy"
+    assert (before.sql(count).fetchall(), after.sql(count).fetchall()) == ([(1,)], [(2,)])
+    assert [("mine",) in con.sql("show tables").fetchall() for con in (before, after)] == [False, True]
+    assert after.sql("select current_setting('timezone')").fetchall() == [("UTC",)]

@@ -123,7 +123,7 @@ def test_a_decision_follows_an_item_that_is_merged_into_another(shelf: Shelf) ->
     con = shelf.store.database(only=("links", "matches", "decisions"))
     con.sql("create temp table now_links as from links")
     con.sql(f"update now_links set item_id = '{luna}' where entity_id = '{sol}'")
-    con.sql("create or replace view links as from now_links")
+    con.sql("create or replace temp view links as from now_links")
     decided = tasks.matches._decided("fake")  # pyright: ignore[reportPrivateUsage]
     assert con.sql(f"select item_id, source_id, decided from ({decided})").fetchall() == [(luna, "S", "accepted")]
 

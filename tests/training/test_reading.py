@@ -165,7 +165,7 @@ def test_an_export_is_read_without_the_rest_of_the_project(exported: Path) -> No
 def test_a_mix_of_versions_is_refused(shelf: Shelf) -> None:
     tables = ReleaseTables(shelf.store, find_release(shelf.store))
     other = "select * replace ('2' as version) from features_tabular__rows where reason is null limit 1"
-    tables._con.sql(f"create or replace view features_tabular as from features_tabular__rows union all ({other})")
+    tables._con.sql(f"create or replace temp view features_tabular as from features_tabular__rows union all ({other})")
     with pytest.raises(MixedVersions, match="its vectors are of 2 versions"):
         read_tables(tables, Wanted(events="rating", features=("tabular",)))
 
