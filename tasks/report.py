@@ -23,7 +23,7 @@ from tasks.stage import Stage, last_runs, per_item, rows_table
 if TYPE_CHECKING:
     from expectations.gate import Found
 
-VERSION = "3"
+VERSION = "4"
 _NAME = "release"
 _COUNTED = ("items", "users", "texts", "media")  # at the head of the page, beside interactions
 
@@ -121,7 +121,7 @@ def draw_reports(rows: pa.Table, store: Store, *, catalogue: Catalogue, tables: 
 def draw(store: Store, catalogue: Catalogue, tables: Sequence[str], of: Subject) -> bytes:
     """The page of what these tables hold now."""
     from expectations.gate import findings
-    from tasks import report_data, report_duplicates, report_gallery, report_items, report_sections
+    from tasks import report_data, report_duplicates, report_gallery, report_items, report_maps, report_sections
     from tasks.report_page import page
 
     con, found, known = store.database(only=tables), findings(store, tables), releases(store)
@@ -131,7 +131,7 @@ def draw(store: Store, catalogue: Catalogue, tables: Sequence[str], of: Subject)
     items = report_items.choose(con)
     mel = _columns("features/mel").get("value") == "binary" and "features/mel" in features
     report_items.illustrate(store, con, items, mel=mel)
-    maps = report_gallery.embeddings(con, vectors)
+    maps = report_gallery.embeddings(con, report_maps.make_maps(con, vectors))
     indexes = rows_of(con.sql("select * from indexes order by feature"))
     sections = [
         report_sections.checks(found) if found else "",
@@ -153,23 +153,34 @@ def draw(store: Store, catalogue: Catalogue, tables: Sequence[str], of: Subject)
 def _head(store: Store, con: Any, catalogue: Catalogue, of: Subject, found: list[Found]) -> Any:
     from tasks import report_data
     from tasks.release import code_version  # it imports the plan, which imports this module
-    from tasks.report_page import Head
+    from tasks.report_html import number
+    from tasks.report_page import RIGHTS, Count, Head
 
     counts = report_data.glance(con, interactions=report_data.count_interactions(con))
     state, verdict, why = _verdict(store, found, of, items=sum(report_data.item_counts(con).values()))
+    before = _counts_before(store, of)
+    facts = {"drawn": f"{clock.now():%Y-%m-%d %H:%M} UTC", "compared with": of.former or "nothing before it"}
+    facts |= {"code": code_version(), "catalogue": catalogue.digest, "sources": ", ".join(catalogue.sources)}
     return Head(
-        catalogue=catalogue.catalogue,
+        kind="release report",
+        title=catalogue.catalogue,
+        name=of.release_id,
         about=catalogue.about,
-        release_id=of.release_id,
-        drawn_at=clock.now(),
-        facts={"code": code_version(), "catalogue": catalogue.digest, "sources": ", ".join(catalogue.sources)},
-        counts=counts,
-        before=_counts_before(store, of),
-        former=of.former,
         state=state,
         verdict=verdict,
         why=why,
+        counts={name: Count(number(n), _grown(name, n, before, of.former)) for name, n in counts.items() if n},
+        facts=facts,
+        footer=f"Drawn by mediateca before {of.release_id} was published or refused. {RIGHTS}",
     )
+
+
+def _grown(name: str, n: int, before: dict[str, int], former: str | None) -> str:
+    """Since the former release, if there is one."""
+    if not before:
+        return ""
+    grown = n - before.get(name, 0)
+    return f"{grown:+,} since {former}" if grown else f"as in {former}"
 
 
 def _verdict(store: Store, found: list[Found], of: Subject, *, items: int) -> tuple[str, str, str]:

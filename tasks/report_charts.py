@@ -8,11 +8,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tasks.report_axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    PLOT_H,
+    PLOT_W,
+    RIGHT,
+    TOP,
+    WIDTH,
+    baseline,
+    line,
+    nice_top,
+    rect,
+    svg,
+    words,
+    x_axis,
+    y_axis,
+)
 from tasks.report_html import SERIES, compact, number, text
-
-WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 24, 40
-_PLOT_W, _PLOT_H = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 
 class Bins(NamedTuple):
@@ -44,9 +58,9 @@ def figure(title: str, drawing: str, note: str = "", *, wide: bool = False) -> s
     return f"<figure{' class=wide' if wide else ''}><figcaption>{text(title)}</figcaption>{drawing}{below}</figure>"
 
 
-def legend(names: Sequence[str]) -> str:
-    """What the colours mean; nothing for one series."""
-    items = "".join(f'<li><i class="{colour(i)}"></i>{text(name)}</li>' for i, name in enumerate(names))
+def legend(names: Sequence[str], first: int = 0) -> str:
+    """What the colours mean, from the first one on; nothing for one series."""
+    items = "".join(f'<li><i class="{colour(i)}"></i>{text(name)}</li>' for i, name in enumerate(names, first))
     return f'<ul class="legend">{items}</ul>' if len(names) > 1 else ""
 
 
@@ -55,39 +69,39 @@ def histogram(bins: Bins, *, x: str, y: str, years: bool = False) -> str:
     n = max(len(counts) for counts in bins.counts.values())
     totals = [sum(counts[i] for counts in bins.counts.values()) for i in range(n)]
     top = nice_top(max(totals))
-    width = _PLOT_W / n
-    parts = [_y_axis(top, y)]
+    width = PLOT_W / n
+    parts = [y_axis(top, y)]
     for at, total in enumerate(totals):
         label = _bin_label(bins, at, years=years)
         rects, base = [], 0
         for i, counts in enumerate(bins.counts.values()):
             if counts[at]:
-                high = counts[at] / top * _PLOT_H
-                low_y = HEIGHT - BOTTOM - base / top * _PLOT_H
-                rects.append(_rect(LEFT + at * width, low_y - high, width, high, colour(i)))
+                high = counts[at] / top * PLOT_H
+                low_y = HEIGHT - BOTTOM - base / top * PLOT_H
+                rects.append(rect(LEFT + at * width, low_y - high, width, high, colour(i)))
                 base += counts[at]
         if rects:
             parts.append(f"<g><title>{text(label)}: {number(total)}</title>{''.join(rects)}</g>")
-    parts.append(_x_axis(bins.start, bins.start + n * bins.step, x, bins.ticks, years=years))
+    parts.append(x_axis(bins.start, bins.start + n * bins.step, x, bins.ticks, years=years))
     most = totals.index(max(totals))
     said = f"{y} by {x}: {sum(totals):,} in {n} bars, most at {_bin_label(bins, most, years=years)} ({totals[most]:,})"
-    return _svg("".join(parts), said) + legend(list(bins.counts))
+    return svg("".join(parts), said) + legend(list(bins.counts))
 
 
 def columns(labels: Sequence[str], counts: Sequence[int], *, x: str, y: str) -> str:
     """A bar per label."""
-    top, width = nice_top(max(counts)), _PLOT_W / len(labels)
-    every = math.ceil(len(labels) * max(map(len, labels)) * 6.5 / _PLOT_W)
-    parts = [_y_axis(top, y)]
+    top, width = nice_top(max(counts)), PLOT_W / len(labels)
+    every = math.ceil(len(labels) * max(map(len, labels)) * 6.5 / PLOT_W)
+    parts = [y_axis(top, y)]
     for i, (label, count) in enumerate(zip(labels, counts, strict=True)):
-        high = count / top * _PLOT_H
-        bar = _rect(LEFT + i * width + width * 0.08, HEIGHT - BOTTOM - high, width * 0.84, high, "c0")
+        high = count / top * PLOT_H
+        bar = rect(LEFT + i * width + width * 0.08, HEIGHT - BOTTOM - high, width * 0.84, high, "c0")
         parts.append(f"<g><title>{text(label)}: {number(count)}</title>{bar}</g>")
         if i % every == 0:
-            parts.append(_text(LEFT + (i + 0.5) * width, HEIGHT - BOTTOM + 14, label, "middle"))
-    parts.append(_baseline(x))
+            parts.append(words(LEFT + (i + 0.5) * width, HEIGHT - BOTTOM + 14, label, "middle"))
+    parts.append(baseline(x))
     said = f"{y} by {x}: " + ", ".join(f"{label} {count:,}" for label, count in zip(labels, counts, strict=True))
-    return _svg("".join(parts), said)
+    return svg("".join(parts), said)
 
 
 def curves(lines: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> str:
@@ -98,26 +112,26 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str
 
     def place(px: float, py: float) -> tuple[float, float]:
         return (
-            LEFT + math.log10(max(px, 1)) / decades_x * _PLOT_W,
-            HEIGHT - BOTTOM - math.log10(max(py, 1)) / decades_y * _PLOT_H,
+            LEFT + math.log10(max(px, 1)) / decades_x * PLOT_W,
+            HEIGHT - BOTTOM - math.log10(max(py, 1)) / decades_y * PLOT_H,
         )
 
-    parts = [_text(0, 12, y, "start")]
+    parts = [words(0, 12, y, "start")]
     for power in range(math.floor(decades_y) + 1):
         _, at = place(1, 10**power)
-        parts.append(_line(LEFT, at, WIDTH - RIGHT, at, "grid") + _text(LEFT - 6, at + 4, compact(10**power), "end"))
+        parts.append(line(LEFT, at, WIDTH - RIGHT, at, "grid") + words(LEFT - 6, at + 4, compact(10**power), "end"))
     for power in range(math.floor(decades_x) + 1):
         at, _ = place(10**power, 1)
-        parts.append(_line(at, TOP, at, HEIGHT - BOTTOM, "grid"))
-        parts.append(_text(at, HEIGHT - BOTTOM + 14, compact(10**power), "middle"))
+        parts.append(line(at, TOP, at, HEIGHT - BOTTOM, "grid"))
+        parts.append(words(at, HEIGHT - BOTTOM + 14, compact(10**power), "middle"))
     for i, points in enumerate(lines.values()):
         path = " ".join("{:.1f},{:.1f}".format(*place(px, py)) for px, py in points)
         parts.append(f'<polyline class="curve {colour(i)}" points="{path}"/>')
-    parts.append(_baseline(x))
+    parts.append(baseline(x))
     said = f"{y} by {x}, both axes logarithmic: " + "; ".join(
         f"{name} from {number(points[0][1])} down to {number(points[-1][1])}" for name, points in lines.items()
     )
-    return _svg("".join(parts), said) + legend(list(lines))
+    return svg("".join(parts), said) + legend(list(lines))
 
 
 def stacked(parts: Sequence[Part], whole: int) -> str:
@@ -162,57 +176,6 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], colours: Mappin
     )
 
 
-# --- axes
-
-
-def nice_step(span: float, most: int) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that divides the span into at most so many steps."""
-    raw = span / most
-    power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-
-
-def even_steps(start: float, end: float, most: int, *, least: float = 0) -> list[float]:
-    """Round numbers from start to end, about so many at most and at least `least` apart."""
-    step = max(nice_step(end - start, most), least)
-    first = math.ceil(start / step - 1e-9) * step
-    return [round(first + i * step, 9) for i in range(int((end - first) / step + 1e-9) + 1)]
-
-
-def nice_top(largest: float) -> float:
-    """Where an axis of counts ends."""
-    step = max(nice_step(max(largest, 1), 4), 1)
-    return math.ceil(max(largest, 1) / step) * step
-
-
-def _y_axis(top: float, name: str) -> str:
-    step = max(nice_step(top, 4), 1)
-    parts = [_text(0, 12, name, "start")]
-    for i in range(int(top / step + 1e-9) + 1):
-        at = HEIGHT - BOTTOM - i * step / top * _PLOT_H
-        parts.append(_line(LEFT, at, WIDTH - RIGHT, at, "grid") + _text(LEFT - 6, at + 4, compact(i * step), "end"))
-    return "".join(parts)
-
-
-def _x_axis(start: float, end: float, name: str, ticks: Sequence[tuple[float, str]], *, years: bool) -> str:
-    parts = [_baseline(name)]
-    for value, label in ticks or _ticks(start, end, years=years):
-        at = LEFT + (value - start) / (end - start) * _PLOT_W
-        parts.append(_line(at, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 3, "axis"))
-        parts.append(_text(at, HEIGHT - BOTTOM + 14, label, "middle"))
-    return "".join(parts)
-
-
-def _ticks(start: float, end: float, *, years: bool) -> list[tuple[float, str]]:
-    values = even_steps(start, end, 6, least=1 if years else 0)
-    return [(value, f"{value:.0f}" if years else compact(value)) for value in values]
-
-
-def _baseline(name: str) -> str:
-    low = HEIGHT - BOTTOM
-    return _line(LEFT, low, WIDTH - RIGHT, low, "axis") + _text(WIDTH - RIGHT, HEIGHT - 6, name, "end")
-
-
 def _bin_label(bins: Bins, i: int, *, years: bool) -> str:
     if bins.labels:
         return bins.labels[i]
@@ -220,23 +183,3 @@ def _bin_label(bins: Bins, i: int, *, years: bool) -> str:
     if years:
         return f"{low:.0f}" if bins.step == 1 else f"{low:.0f} to {high - 1:.0f}"
     return f"{low:,.6g} to {high:,.6g}"
-
-
-def _svg(inner: str, said: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(said)}">{inner}</svg>'
-
-
-def _rect(x: float, y: float, width: float, height: float, kind: str) -> str:
-    gap = 0.5 if width > 3 else 0
-    return (
-        f'<rect class="{kind}" x="{x + gap:.1f}" y="{y:.1f}" width="{max(width - 2 * gap, 0.5):.1f}" '
-        f'height="{max(height, 0.5):.1f}"/>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, value: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text(value)}</text>'

@@ -178,7 +178,7 @@ def histogram(con: Any, value: str, *, where: str = "true", least: float = 0) ->
     low, q1, q3, high = (float(at) for at in found[0][0])
     if q3 > q1:
         low, high = max(low, q1 - 6 * (q3 - q1)), min(high, q3 + 6 * (q3 - q1))
-    from tasks.report_charts import nice_step
+    from tasks.report_axes import nice_step
 
     step = max(nice_step(high - low, _BARS), least) if high > low else max(least, 1)
     first = low // step

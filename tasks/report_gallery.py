@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from storage.releases import Release
 from storage.store import Store
 from tasks import report_maps as maps
-from tasks.report_charts import colour, columns, even_steps, figure, meter, scatter
+from tasks.report_axes import even_steps
+from tasks.report_charts import colour, columns, figure, meter, scatter
 from tasks.report_html import NARROW, Cell, number, plural, section, share, shortened, size, table, text
 from tasks.report_items import Shown, Spectrogram
 
@@ -101,11 +102,24 @@ def _inline(data: bytes, kind: str) -> str:
 # --- maps
 
 
-def embeddings(con: Any, features: Sequence[str]) -> Drawn:
-    """A map per vector feature; the script's data are the items by place, and their places by map and group."""
-    made = maps.make_maps(con, features)
+class Coloured(NamedTuple):
+    """By what the points of maps are coloured."""
+
+    shown: Sequence[str]  # groups, in the order of their colours
+    groups: Mapping[str, str]  # of each item; `report_maps.OTHER` is grey
+
+
+def embeddings(con: Any, made: Sequence[maps.Map], by: Coloured | None = None, *, of: str = "") -> Drawn:
+    """A map each; the script's data are the items by place, and their places by map and group.
+
+    Args:
+        con: The database; an item that its `items` do not hold is no point.
+        made: The maps.
+        by: The colours; genres or kinds by default.
+        of: A sentence on whose vectors they are.
+    """
     items = maps.describe(con, (i for m in made for i in m.item_ids))
-    shown, groups = maps.colour_groups(items)
+    shown, groups = by or maps.colour_groups(items)
     colours = {name: colour(i) for i, name in enumerate(shown)} | {maps.OTHER: "co"}
     order = {item: i for i, item in enumerate(items)}
     boxes, data = [], dict[str, Any]()
@@ -119,8 +133,8 @@ def embeddings(con: Any, features: Sequence[str]) -> Drawn:
         data[m.feature] = {name: [order[m.item_ids[i]] for i in rows] for name, rows in by_group.items()}
     used = [name for name in (*shown, maps.OTHER) if any(name in places for places in data.values())]
     lead = (
-        "Each point is an item; items with like vectors lie close together, as far as two of many dimensions can show "
-        "it (principal components). Point at one for its title; choose a colour to see its items alone."
+        f"{of}Each point is an item; items with like vectors lie close together, as far as two of many dimensions can "
+        "show it (principal components). Point at one for its title; choose a colour to see its items alone."
     )
     keys = "".join(
         f'<li><button type="button" aria-pressed="false" data-group="{text(name)}"><i class="{colours[name]}"></i>'
@@ -135,7 +149,7 @@ def embeddings(con: Any, features: Sequence[str]) -> Drawn:
 
 def _map_box(m: maps.Map, groups: dict[str, list[tuple[float, float]]], colours: dict[str, str]) -> str:
     n = len(m.item_ids)
-    said = f"Map of {n:,} items by {m.feature}, coloured by genre; a list of nearest neighbours follows below"
+    said = f"Map of {n:,} items by {m.feature}; like vectors lie close together"
     drawing = scatter(groups, colours, said=said).replace("<svg ", f'<svg data-map="{text(m.feature)}" ', 1)
     note = (
         f"{number(n)} of {plural(m.of, 'item')}, {m.dimension} numbers each; these two axes hold "

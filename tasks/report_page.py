@@ -4,30 +4,39 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from re import findall
+from typing import NamedTuple
 
-from tasks.report_html import number, text
+from tasks.report_html import text
 
+RIGHTS = (
+    "Pictures, sounds and texts belong to those who made them; the licences of the sources hold for them here, too."
+)
 _HERE = Path(__file__).parent
+
+
+class Count(NamedTuple):
+    """One of the large numbers on top."""
+
+    shown: str
+    note: str = ""  # a line below it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
     """What stands above the sections."""
 
-    catalogue: str
+    kind: str  # release report, model report
+    title: str
+    name: str  # which one, after the title
     about: str
-    release_id: str  # the next one
-    drawn_at: datetime
-    facts: Mapping[str, str]  # code version, digest of the catalogue ...
-    counts: Mapping[str, int]
-    before: Mapping[str, int]  # the same of the former release; empty before the first
-    former: str | None
     state: str  # good, warned, bad
     verdict: str  # one word or two
     why: str  # and a sentence
+    counts: Mapping[str, Count]
+    facts: Mapping[str, str]  # when it was drawn, code version ...
+    footer: str
 
 
 def page(head: Head, sections: Sequence[str], data: str) -> bytes:
@@ -40,7 +49,7 @@ def page(head: Head, sections: Sequence[str], data: str) -> bytes:
     """
     there = [section for section in sections if section]
     style, script = (_HERE / "report.css").read_text("utf-8"), (_HERE / "report.js").read_text("utf-8")
-    title = text(f"{head.catalogue} {head.release_id}: release report")
+    title = text(f"{head.title} {head.name}: {head.kind}")
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -73,31 +82,22 @@ def _nav(sections: Sequence[str]) -> str:
 def _header(head: Head) -> str:
     about = f'<p class="about">{text(head.about)}</p>' if head.about else ""
     return (
-        '<header><p class="kicker">mediateca release report</p>'
-        f"<h1>{text(head.catalogue)} <small>{text(head.release_id)}</small></h1>{about}"
+        f'<header><p class="kicker">mediateca {text(head.kind)}</p>'
+        f"<h1>{text(head.title)} <small>{text(head.name)}</small></h1>{about}"
         f'<p class="state {head.state}">{text(head.verdict)} <span>{text(head.why)}</span></p>'
-        f'<dl class="glance">{"".join(_count(head, name) for name, n in head.counts.items() if n)}</dl>'
-        f'<dl class="facts">{_facts(head)}</dl></header>'
+        f'<dl class="glance">{"".join(_count(name, count) for name, count in head.counts.items())}</dl>'
+        f'<dl class="facts">{_facts(head.facts)}</dl></header>'
     )
 
 
-def _count(head: Head, name: str) -> str:
-    n, change = head.counts[name], ""
-    if head.before:
-        grown = n - head.before.get(name, 0)
-        change = f"{grown:+,} since {head.former}" if grown else f"as in {head.former}"
-    small = f"<small>{text(change)}</small>" if change else ""
-    return f'<div><dt>{text(name)}</dt><dd data-count="{text(name)}">{number(n)}{small}</dd></div>'
+def _count(name: str, count: Count) -> str:
+    small = f"<small>{text(count.note)}</small>" if count.note else ""
+    return f'<div><dt>{text(name)}</dt><dd data-count="{text(name)}">{text(count.shown)}{small}</dd></div>'
 
 
-def _facts(head: Head) -> str:
-    facts = {"drawn": f"{head.drawn_at:%Y-%m-%d %H:%M} UTC", "compared with": head.former or "nothing before it"}
-    both = {**facts, **head.facts}.items()
-    return "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in both)
+def _facts(facts: Mapping[str, str]) -> str:
+    return "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in facts.items())
 
 
 def _footer(head: Head) -> str:
-    return (
-        f"<footer><p>Drawn by mediateca before {text(head.release_id)} was published or refused. Pictures, sounds and "
-        "texts belong to those who made them; the licences of the sources hold for them here, too.</p></footer>"
-    )
+    return f"<footer><p>{text(head.footer)}</p></footer>"
