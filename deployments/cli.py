@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from deployments.cli_common import CatalogueArg, JsonOption, built, open_store, print_json, print_table, tell
+from deployments.cli_common import (
+    CatalogueArg,
+    JsonOption,
+    built,
+    open_store,
+    print_json,
+    print_table,
+    tell,
+    write_file,
+)
 from deployments.cli_index import index_app
 from deployments.cli_links import links_app
 from deployments.cli_models import models_app
@@ -111,19 +120,6 @@ def _some(names: list[str], most: int = 2) -> str:
     """The first of the names, and how many more there are: twenty stages do not fit a column."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _write(who: str, path: Path, content: bytes, mode: str = "wb") -> None:
-    """Write a file that the command line names; what keeps it from being written is the argument's fault."""
-    try:
-        with path.open(mode) as file:
-            file.write(content)
-    except FileExistsError as exc:
-        raise ValueError(f"{path} exists; choose another name or remove it") from exc
-    except OSError as exc:
-        raise ValueError(
-            f"{who} {path}: cannot be written ({exc.strerror}); name a file in a folder that is there"
-        ) from exc
 
 
 # --- building
@@ -553,7 +549,7 @@ def report(
     found = find_report(store, release_id)
     place = found.place
     if to is not None:
-        _write("report --to", to, report_page(store, found))
+        write_file("report --to", to, report_page(store, found))
         place = str(to)
     if not found.published:
         typer.secho(f"note: {found.release_id} was not published", fg="yellow", err=True)
@@ -628,7 +624,7 @@ def init(
     given |= {"music_folder": music, "image_folder": images}
     found = {name: folder for name, folder in given.items() if folder}
     text = catalogue_text(path, found, listeners=listener or (), live=live)
-    _write("init", path, text.encode(), mode="xb")
+    write_file("init", path, text.encode(), mode="xb")
     typer.echo(f"wrote {path}; next: {_me()} plan {shlex.quote(str(path))}")
 
 

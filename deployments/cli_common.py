@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,3 +89,16 @@ def cell(value: Any) -> str:
 def printable(text: str) -> str:
     """The text without what would steer a terminal: titles come from outside."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def write_file(who: str, path: Path, content: bytes, mode: str = "wb") -> None:
+    """Write a file that the command line names; what keeps it from being written is the argument's fault."""
+    try:
+        with path.open(mode) as file:
+            file.write(content)
+    except FileExistsError as exc:
+        raise ValueError(f"{path} exists; choose another name or remove it") from exc
+    except OSError as exc:
+        raise ValueError(
+            f"{who} {path}: cannot be written ({exc.strerror}); name a file in a folder that is there"
+        ) from exc

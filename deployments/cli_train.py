@@ -1,10 +1,11 @@
 """`mediateca train`, `evaluate` and `recommend`: recommenders of a release, how good they are, and what they say."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, printable, tell
+from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, printable, tell, write_file
 
 if TYPE_CHECKING:
     from tasks.recommend import Answer
@@ -30,6 +31,7 @@ def train(
     """
     from storage.models import champions
     from storage.releases import find_release
+    from tasks.model_report import publish_pages
     from tasks.settings_recipes import load_recipe
     from tasks.training import train_recipe
 
@@ -44,11 +46,13 @@ def train(
         train_recipe(store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again)
         for one in recipes
     ]
+    pages = [publish_pages(store, one.model_id, anew=one.new) for one in found]
     if as_json:
-        print_json([one.as_json() for one in found])
+        print_json([one.as_json() | {"report": page} for one, page in zip(found, pages, strict=True)])
         return
-    for one in found:
+    for one, page in zip(found, pages, strict=True):
         _show(one)
+        typer.echo(f"report: {page or 'none, it was trained before reports were kept; --again trains it anew'}")
     for slot, model in sorted(champions(store).items()):
         typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
 
@@ -90,27 +94,60 @@ def _say_verdict(trained: "Trained") -> None:
             tell(f"note: {guard['name']} could not be asked: {guard['unasked']}")
 
 
-def evaluate(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
+def evaluate(
+    catalogue: CatalogueArg,
+    model_id: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="One model alone, by its id; default: all.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Draw the model's report to this file: one page for a browser.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what is served, each model's figures beside its baselines', and how every trained model was judged.
+
+    With --html, a report of MODEL, or of the only one that is served: figures with intervals, slices, learning curves,
+    a map of the items, and what it recommends.
 
     Example: `mediateca evaluate demo`
     """
-    from storage.models import champions, models, promotions
+    from storage.model_pages import place_of
+    from storage.models import champions, find_model, models, promotions
     from tasks.judging import other_cases
 
     _, store = built(catalogue)
     trained, decided = models(store), promotions(store)
     served, verdicts = champions(store), {p.model_id: p for p in decided}
-    rows = [_judged(model, served, verdicts.get(model.model_id)) for model in trained]
+    if html is not None:
+        _draw(store, model_id, served, html)
+    rows = [
+        _judged(model, served, verdicts.get(model.model_id)) | {"report": place_of(store, model.model_id)}
+        for model in ([find_model(store, model_id)] if model_id else trained)
+    ]
     if as_json:
         print_json(rows)
     elif not rows:
         typer.echo("no model yet; `mediateca train` makes one")
     else:
-        hidden = ("metrics", "baselines", "trained_until", "reasons", "asked", "judged_on")
+        hidden = ("metrics", "baselines", "trained_until", "reasons", "asked", "judged_on", "report")
         print_table("", [{n: v for n, v in row.items() if n not in hidden} for row in rows])
-        for line in other_cases(trained, decided):
+        shown = {row["model"] for row in rows}
+        for line in other_cases(trained, [p for p in decided if p.model_id in shown]):
             tell(f"note: {line}")
+        if model_id:
+            typer.echo(f"report: {html or rows[0]['report'] or 'none; --html FILE draws it'}")
+
+
+def _draw(store: Any, model_id: str | None, served: dict[str, Any], html: Path) -> None:
+    """The report of a model, or of the only champion, to a file."""
+    from storage.models import find_model
+    from tasks.model_report import draw
+
+    if model_id is None and len(served) != 1:
+        known = ", ".join(model.model_id for model in served.values()) or "nothing; `mediateca train` makes one"
+        raise ValueError(f"--html needs one model; name it, such as one that is served: {known}")
+    model = find_model(store, model_id) if model_id else next(iter(served.values()))
+    write_file("evaluate --html", html, draw(store, model))
 
 
 def _judged(model: Any, served: dict[str, Any], verdict: Any) -> dict[str, Any]:

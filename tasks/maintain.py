@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from expectations.docs import drop_site
-from storage import bundles, folders, indexes, media, reports
+from storage import bundles, folders, indexes, media, model_pages, reports
 from storage.generations import unneeded_generations
 from storage.lock import build_lock
 from storage.models import PLACE, models
@@ -46,6 +46,7 @@ def drop_generations(store: Store) -> list[str]:
 
 def vacuum(store: Store, *, retention_hours: int = 24) -> int:
     """Delete what neither now nor a published release needs, of all files beside the tables too; how many files."""
+    trained = {model.model_id for model in models(store)}
     of_tables = sum(
         store.vacuum(name, kept_versions(store, name), retention_hours=retention_hours) for name in store.tables()
     )
@@ -54,7 +55,8 @@ def vacuum(store: Store, *, retention_hours: int = 24) -> int:
         + indexes.sweep(store, kept_versions(store, "indexes"))
         + media.sweep(store, kept_versions(store, "media"))
         + reports.sweep(store, kept_versions(store, "reports"))
-        + folders.sweep(store, PLACE, {model.model_id for model in models(store)})
+        + folders.sweep(store, PLACE, trained)
+        + model_pages.sweep(store, trained)
     )
 
 
@@ -88,6 +90,7 @@ def take_down(store: Store, items: Sequence[str], *, note: str = "") -> dict[str
         # Last those through which the rows of `raw` are found when a take-down that was killed is asked for again.
         rows = sum(store.delete(name, where[name]) for name in sorted(where, key=lambda name: name in _LEADS))
         bundles.withdraw(store, list(entities))
+        model_pages.drop_naming(store, list(entities))
         vacuum(store, retention_hours=0)
         gone = [r.release_id for r in retired]
         return {"items": chosen, "rows": rows, "retired": gone, "models": _models_of(store, gone)}

@@ -97,24 +97,25 @@ def recommend(store: Store, release: Release, slot: str, asked: Asked, *, k: int
             f"release {release.release_id}: no model is served for '{slot}'; {known}; `mediateca train`"
         )
     with stored(store, served[slot]) as held:
-        shelf = Shelf(held=held, titles=_titles(store, release, held))
+        shelf = Shelf(held=held, titles=titles_of(store, release, held))
         profile, notes = _profile(store, release, asked)
         history, lost = _history(store, release, shelf, asked)
         if lost:
             notes.append(f"left out, as the model does not know them: {', '.join(lost[:5])}")
-        return _answer(shelf, release, history, profile, notes, k)
+        return answer_of(shelf, release, history, profile, notes, k)
 
 
-def _titles(store: Store, release: Release, held: Stored) -> list[str | None]:
+def titles_of(store: Store, release: Release, held: Stored) -> list[str | None]:
     """(V,): titles of the release; None of what it does not hold, taken down or removed since."""
     con = store.database(release.tables, only=("items",))
     found = dict(con.sql("select item_id, coalesce(title, '') from items").fetchall())
     return [found.get(name) for name in held.item_ids]
 
 
-def _answer(
+def answer_of(
     shelf: Shelf, release: Release, history: list[int], profile: tuple[str, str], notes: list[str], k: int
 ) -> Answer:
+    """What `recommend` says to a history, in the model's numbers, and a (country, gender) in lower case."""
     held, (country, gender) = shelf.held, profile
     if country and country not in held.countries:
         notes.append(f"the model does not know the country '{country}'")
@@ -138,7 +139,7 @@ def _by_model(shelf: Shelf, history: list[int], profile: tuple[str, str], k: int
     from training.metrics import masked, top_k
 
     held = shelf.held
-    query = _query(held, history, profile)
+    query = query_of(held, history, profile)
     scores = held.model.score(query)
     seen = query.history if held.row.facts["filter_seen"] else None
     best = top_k(masked(scores, shelf.there, seen, of=held.row.model_id), k)[0]
@@ -147,7 +148,8 @@ def _by_model(shelf: Shelf, history: list[int], profile: tuple[str, str], k: int
     return [_row(shelf, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), whys, strict=True)]
 
 
-def _query(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
+def query_of(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
+    """One query of a history, in the model's numbers, and a (country, gender) in lower case."""
     from dataclasses import replace
 
     from training.data import Queries

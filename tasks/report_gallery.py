@@ -187,17 +187,27 @@ def neighbours(store: Store, con: Any, indexes: Sequence[dict[str, Any]]) -> str
 
 def _named(item: dict[str, Any]) -> str:
     year = f" <small>{item['year']}</small>" if item["year"] else ""
-    title = text(shortened(item["title"] or item["item_id"], _TITLE))
-    return f'<span data-id="{text(item["item_id"])}">{title}</span>{year}'
+    return titled(item["item_id"], item["title"]) + year
+
+
+def titled(item_id: str, title: str | None) -> str:
+    """An item's title, or its id; the id stands beside it, so that a take-down finds the page."""
+    return f'<span data-id="{text(item_id)}">{text(shortened(title or item_id, _TITLE))}</span>'
 
 
 def _nearest(feature: str, metric: str, rows: list[dict[str, Any]] | str) -> str:
     if isinstance(rows, str):
+        return listed(feature, metric, rows)
+    return listed(feature, metric, [(_named(row), number(row["score"], 3)) for row in rows])
+
+
+def listed(title: str, note: str, rows: Sequence[tuple[str, str]] | str) -> str:
+    """A list under a title: HTML to the left, a figure to the right of each row; or why there is none."""
+    if isinstance(rows, str):
         inner = f'<p class="note">{text(rows)}</p>'
     else:
-        lines = [f"<li><span>{_named(row)}</span><span>{number(row['score'], 3)}</span></li>" for row in rows]
-        inner = f"<ol>{''.join(lines)}</ol>"
-    return f'<div><h4>{text(feature)} <span class="note">{text(metric)}</span></h4>{inner}</div>'
+        inner = f"<ol>{''.join(f'<li><span>{left}</span><span>{text(right)}</span></li>' for left, right in rows)}</ol>"
+    return f'<div><h4>{text(title)} <span class="note">{text(note)}</span></h4>{inner}</div>'
 
 
 def indexes(rows: Sequence[dict[str, Any]]) -> str:

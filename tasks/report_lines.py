@@ -11,7 +11,6 @@ from tasks.report_axes import (
     PLOT_H,
     PLOT_W,
     RIGHT,
-    TOP,
     WIDTH,
     even_steps,
     line,
@@ -24,7 +23,7 @@ from tasks.report_axes import (
 from tasks.report_charts import colour, legend
 from tasks.report_html import compact, shortened, text
 
-_ROW, _LETTER = 22, 6.2  # height of a row; width of a letter of 11 px
+_ROW, _ABOVE, _LETTER = 22, 6, 6.2  # height of a row, and what is free above all; width of a letter of 11 px
 _NAME = 22  # letters of a row's name
 
 
@@ -78,14 +77,14 @@ def whiskers(rows: Sequence[Whisker], *, x: str) -> str:
     names = [shortened(row.name, _NAME) for row in rows]
     start = max(map(len, names)) * _LETTER + 10
     low, high = _range(min(0, *(row.low for row in rows)), max(row.high for row in rows))
-    bottom = TOP + len(rows) * _ROW
+    bottom = _ABOVE + len(rows) * _ROW
     width = WIDTH - RIGHT - start
     parts = [words(WIDTH - RIGHT, bottom + 34, x, "end")]
     for value in even_steps(low, high, 4):
         at = start + (value - low) / (high - low) * width
-        parts.append(line(at, TOP, at, bottom, "grid") + words(at, bottom + 14, compact(value), "middle"))
+        parts.append(line(at, _ABOVE, at, bottom, "grid") + words(at, bottom + 14, compact(value), "middle"))
     for n, (name, row) in enumerate(zip(names, rows, strict=True)):
-        at = TOP + (n + 0.5) * _ROW
+        at = _ABOVE + (n + 0.5) * _ROW
         x1, x2, x3 = (start + (value - low) / (high - low) * width for value in (row.low, row.value, row.high))
         said = f"<title>{text(row.name)}: {compact(row.value)} ({compact(row.low)} to {compact(row.high)})</title>"
         parts.append(

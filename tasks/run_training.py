@@ -11,6 +11,7 @@ from prefect.events import emit_event
 
 from storage.releases import find_release
 from storage.store import Store
+from tasks.model_report import publish_pages
 from tasks.progress import Bars
 from tasks.publish_champion import champion_to_publish, publish_champion, published_model
 from tasks.settings import Catalogue, load_catalogue
@@ -67,7 +68,7 @@ def train(training: Training, recipe: Recipe) -> dict[str, Any]:
     trained = one()
     if trained.verdict and trained.verdict["promoted"]:
         _tell(training, trained)
-    return trained.as_json()
+    return trained.as_json() | {"report": publish_pages(training.store, trained.model_id, anew=trained.new)}
 
 
 def publish(catalogue: str, slot: str | None = None) -> dict[str, Any]:

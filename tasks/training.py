@@ -16,6 +16,7 @@ from storage.hashing import digest_of
 from storage.lock import build_lock
 from storage.models import Model, champions, find_model, models, promotions, record_model, record_promotion
 from storage.store import Store
+from tasks import model_shown
 from tasks.judging import judged, trained_until
 from tasks.serving import save
 from tasks.settings_recipes import Recipe
@@ -103,10 +104,11 @@ def _recorded(
     champion: Model | None,
 ) -> Trained:
     """The model's files, then its row, then the decision: what a kill leaves without one is not served."""
-    facts = facts_of(fitted, recipe)
+    facts, shown = facts_of(fitted, recipe), model_shown.shown_of(fitted, recipe)
     model_id = f"{recipe.recipe}-{release_id}-{digest_of([recipe.digest, datetime.now(UTC)])[:8]}"
     with TemporaryDirectory(prefix="mediateca-") as draft, build_lock(store.url, wait_s=_LOCK_WAIT_S):
         save(fitted.model, fitted.split, Path(draft))
+        model_shown.write(shown, Path(draft))
         store.create()
         now = champions(store).get(facts["slot"])
         if verdict["promoted"] and (now and now.model_id) != (champion and champion.model_id):

@@ -5,7 +5,7 @@ Sizes: U people, B queries (or targets), R resamples, C columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -55,6 +55,32 @@ def mean(
     drawn_RC, people = resampled(np.stack([values, np.ones(len(values))], axis=1), person, resamples, seed)
     seeds = tuple(float(one.measured(metric, within)[0].mean()) for one in _evaluations(side))
     return _interval(float(values.mean()), drawn_RC[:, 0] / drawn_RC[:, 1], level, people, seeds)
+
+
+def means(
+    sides: Mapping[str, Evaluation],
+    metrics: Sequence[str],
+    *,
+    resamples: int = 2_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, dict[str, Interval]]:
+    """`mean` of each metric of each side, over one draw of people for all.
+
+    Raises:
+        ValueError: No such metric; evaluations of different cases.
+    """
+    if len({evaluation.cases for evaluation in sides.values()}) != 1:
+        raise ValueError(f"{', '.join(sides) or 'no model'}: expected evaluations of one set of cases")
+    cells = [(name, metric, side.measured(metric)[0]) for name, side in sides.items() for metric in metrics]
+    person = next(iter(sides.values())).person
+    columns_BC = np.stack([*(values for _, _, values in cells), np.ones(len(person))], axis=1)
+    drawn_RC, people = resampled(columns_BC, person, resamples, seed)
+    found: dict[str, dict[str, Interval]] = {name: {} for name in sides}
+    for (name, metric, values), drawn_R in zip(cells, drawn_RC.T, strict=False):
+        value = float(values.mean())
+        found[name][metric] = _interval(value, drawn_R / drawn_RC[:, -1], level, people, (value,))
+    return found
 
 
 def difference(
