@@ -105,7 +105,8 @@ class Transformer(nn.Module):
 
 def _picked(x_BTD: Tensor, last_B: Tensor) -> Tensor:
     """(B, 1, D)."""
-    return x_BTD[torch.arange(len(x_BTD), device=last_B.device), last_B][:, None]
+    # Not len(): an export would take the number of rows for fixed.
+    return x_BTD[torch.arange(x_BTD.shape[0], device=last_B.device), last_B][:, None]
 
 
 def sinusoids(length: int, dimension: int) -> Tensor:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from training.loop import LoopSettings
 from training.models.registry import model
 from training.models.sasrec import WIDE, Config, Network, Sasrec
 from training.sequences import Epochs
+from training.tower_batches import newest
 from training.transformer import Transformer, TransformerShape, sinusoids
 
 TINY = Config(dimension=8, hidden=16, length=5, batch_size=4, dropout=0.0, loop=LoopSettings(epochs=2))
@@ -36,6 +38,25 @@ def training_set(histories: list[list[int]], items: int, validation: Cases | Non
 def chains(users: int, items: int = 12, length: int = 9) -> list[list[int]]:
     """Item i is followed by i + 1, round and round."""
     return [[(user * 5 + step) % items for step in range(length)] for user in range(users)]
+
+
+def test_the_exported_user_tower_answers_as_the_trained_one(tmp_path: Path) -> None:
+    """The number that an item has of its own is the last one of its vector, so the index counts it, too."""
+    config = replace(WIDE, dimension=8, heads=2, hidden=16, length=5, loop=LoopSettings(epochs=1))
+    model = Sasrec(config).fit(training_set(chains(6), 12))
+    assert model.network.bias_V is not None
+    model.network.bias_V.data = torch.linspace(-1, 1, 12)
+    model.export_onnx(tmp_path / "user_tower.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "user_tower.onnx")
+    for histories in ([[0, 1, 2], [5], [1, 2, 3, 4, 5, 6, 7, 8]], [[3]]):
+        asked = Queries.of(histories)
+        items, lengths = newest(asked.history, 5)
+        given = {"items": items, "lengths": lengths.astype(np.int64), "profile": asked.profile.astype(np.int64)}
+        (vectors,) = session.run(["vector"], given)
+        np.testing.assert_allclose(vectors, model.query_vectors(asked), atol=1e-5)
+        states = model.network(torch.from_numpy(items).clamp(min=0), torch.from_numpy(lengths) - 1)[:, 0]
+        wanted = states @ model.network.scored_VD.T + model.network.bias_V
+        np.testing.assert_allclose(vectors @ model.item_vectors().T, wanted.detach(), atol=1e-5)
 
 
 def test_windows_are_the_last_items_and_every_place_predicts_the_next() -> None:

@@ -24,6 +24,7 @@ from training.losses import chunked_cross_entropy, gbce, negatives, sampled_soft
 from training.models.files import read_model, write_model
 from training.sequences import Epochs, NextItems, known, padded
 from training.transformer import Transformer, TransformerShape
+from training.user_tower import export_user_tower
 
 AT_A_TIME = 512
 """Queries, when asked."""
@@ -103,6 +104,27 @@ class Network(nn.Module):
         """(B, T) items -> (B, T, D); place t knows items up to t. (B, 1, D) at `last_B` alone takes half as long."""
         x_BTD = F.embedding(items_BT, self.items_VD)
         return self.transformer(x_BTD * self.config.dimension**0.5 if self.config.scaled else x_BTD, last_B)
+
+
+class ServedStates(nn.Module):
+    """What a bundle stores of a fitted network: from a history to what is multiplied with item vectors."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, items: Tensor, lengths: Tensor, profile: Tensor) -> Tensor:
+        """(B, D), or (B, D + 1) with 1 behind where items have a bias.
+
+        Args:
+            items: (B, L) int64, the oldest first, padded behind with -1, which no real place sees.
+            lengths: (B,) int64, 1 to L.
+            profile: (B, 2) int64; a sequence model reads none.
+        """
+        state_BD = self.network(items.clamp(min=0), lengths - 1)[:, 0]
+        if self.network.bias_V is not None:
+            state_BD = F.pad(state_BD, (0, 1), value=1.0)
+        return state_BD
 
 
 class _NextItemTask:
@@ -221,6 +243,10 @@ class Sasrec:
     def score(self, queries: Queries) -> NDArray[np.float32]:
         """(B, V)."""
         return self.query_vectors(queries) @ self.item_vectors().T
+
+    def export_onnx(self, path: Path) -> None:
+        """Write what gives `query_vectors`: see `ServedStates.forward`; L is `length`."""
+        export_user_tower(ServedStates(self.network), path, length=self.config.length)
 
     def save(self, folder: Path) -> None:
         """model.json and weights.safetensors."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from training.scaling import Scale, scales
 from training.sequences import known
 from training.tower_batches import Batch, ItemTable, PairSampler, newest
 from training.towers import ItemTower, ServedUserTower, TowerConfig, UserTower
+from training.user_tower import export_user_tower
 
 AT_A_TIME = 512
 """Queries or items, when vectors are computed."""
@@ -213,21 +213,8 @@ class TwoTower:
         return self.query_vectors(queries) @ self.item_vectors().T
 
     def export_onnx(self, path: Path) -> None:
-        """Write the served user tower: see `ServedUserTower.forward`; B is free, L is `history_length`."""
-        length = self.config.history_length
-        example = (torch.zeros(2, length, dtype=torch.int64), torch.ones(2).long(), torch.zeros(2, 2).long())
-        rows = {0: torch.export.Dim("rows", min=1)}
-        torch.onnx.export(
-            copy.deepcopy(self.user_tower()).cpu(),
-            example,
-            path,
-            dynamo=True,
-            external_data=False,
-            input_names=["items", "lengths", "profile"],
-            output_names=["vector"],
-            dynamic_shapes=(rows, rows, rows),
-            verbose=False,
-        )
+        """Write the served user tower: see `ServedUserTower.forward`; L is `history_length`."""
+        export_user_tower(self.user_tower(), path, length=self.config.history_length)
 
     def save(self, folder: Path) -> None:
         """model.json and weights.safetensors."""
