@@ -184,7 +184,7 @@ def switches(folder: Path, manifest: dict[str, Any], queries: F32, times: int = 
     failed, done, stop = list[BaseException](), [0, 0], threading.Event()
     with tempfile.TemporaryDirectory() as url:
         home = Folder(url)
-        publish(home, "b0", folder, manifest, keep=2)
+        publish(home, "items", "b0", folder, manifest, keep=2)
         reader = VectorIndex(url, check_every_s=0.0)
 
         def ask(who: int) -> None:
@@ -199,7 +199,7 @@ def switches(folder: Path, manifest: dict[str, Any], queries: F32, times: int = 
         for thread in threads:
             thread.start()
         for turn in range(1, times + 1):
-            publish(home, f"b{turn}", folder, manifest | {"bundle": f"b{turn}"}, keep=1)
+            publish(home, "items", f"b{turn}", folder, manifest | {"bundle": f"b{turn}"}, keep=1)
             time.sleep(0.2)
         stop.set()
         for thread in threads:

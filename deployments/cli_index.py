@@ -12,17 +12,21 @@ if TYPE_CHECKING:
 index_app = typer.Typer(no_args_is_help=True, help="Published bundles: publish, list, show, roll back.")
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SlotOption = Annotated[
+    str | None, typer.Option("--of", help="A slot: track, new-track, film, ...; default: the only one there is.")
+]
+EachOption = Annotated[str | None, typer.Option("--of", help="A slot: track, new-track, film, ...; default: each.")]
 
 
 @index_app.command("list")
-def list_command(catalogue: CatalogueArg, as_json: Json = False) -> None:
-    """The bundles there are, the oldest first, and which is served.
+def list_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: Json = False) -> None:
+    """The bundles there are, the oldest first, and which is served in each slot.
 
     Example: `mediateca index list demo`
     """
     from storage.bundles import bundles
 
-    rows = [_row(bundle) for bundle in bundles(_store(catalogue))]
+    rows = [_row(bundle) for bundle in bundles(_store(catalogue), slot)]
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -42,17 +46,19 @@ def list_command(catalogue: CatalogueArg, as_json: Json = False) -> None:
 def show_command(
     catalogue: CatalogueArg,
     bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one that is served.")] = None,
+    slot: SlotOption = None,
     as_json: Json = False,
 ) -> None:
     """What a bundle holds: release, model, revisions, kind of index, what was measured, files; all of it with --json.
 
-    Example: `mediateca index show demo`
+    Example: `mediateca index show demo --of track`
     """
-    from storage.bundles import delta_of, find_bundle
+    from storage.bundle_delta import delta_of
+    from storage.bundles import find_bundle
 
     store = _store(catalogue)
-    found = find_bundle(store, bundle)
-    delta = delta_of(store, found.bundle_id)
+    found = find_bundle(store, bundle, slot=slot)
+    delta = delta_of(store, found.slot, found.bundle_id)
     since = {"added": len(delta.added), "removed": len(delta.removed)}
     if as_json:
         typer.echo(json.dumps({**found.manifest, "current": found.current, "since": since}))
@@ -64,51 +70,56 @@ def show_command(
 
 
 @index_app.command("publish")
-def publish_command(
-    catalogue: CatalogueArg,
-    slot: Annotated[
-        str | None, typer.Option("--of", help="A slot, as `mediateca evaluate` lists; default: the only one.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+def publish_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: Json = False) -> None:
     """Serve the champion from an index: embed its items, measure, check, then switch; a failed check changes nothing.
 
     Example: `mediateca index publish demo --of track`
     """
-    from tasks.publish_champion import publish_champion
+    from tasks.publish_champion import NoUserTower, publish_champions
 
-    made = publish_champion(_store(catalogue), slot)
-    typer.echo(json.dumps(_row(made)) if as_json else f"serving {made.bundle_id}, model {made.manifest['model']}")
+    found = publish_champions(_store(catalogue), slot, again=True)
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in found]))
+    for one in found:
+        if not as_json:
+            typer.echo(_served(one.bundle) if one.bundle else f"{one.slot}: {one.error}")
+        if one.error and (slot or not isinstance(one.error, NoUserTower)):
+            raise one.error
 
 
 @index_app.command("rollback")
 def rollback_command(
     catalogue: CatalogueArg,
     bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one before the served one.")] = None,
+    slot: SlotOption = None,
     as_json: Json = False,
 ) -> None:
     """Serve an earlier bundle again, after comparing its files with their checksums; services follow in seconds.
 
     What was removed since stays removed.
 
-    Example: `mediateca index rollback demo`
+    Example: `mediateca index rollback demo --of track`
     """
     from storage.bundles import rollback
 
     store = _store(catalogue)
-    made = rollback(store, bundle or _before(store))
-    typer.echo(json.dumps(_row(made)) if as_json else f"serving {made.bundle_id}, model {made.manifest['model']}")
+    made = rollback(store, bundle or _before(store, slot), slot=slot)
+    typer.echo(json.dumps(_row(made)) if as_json else _served(made))
 
 
-def _before(store: "Store") -> str:
-    from storage.bundles import NoSuchBundle, bundles
+def _served(made: "Bundle") -> str:
+    return f"{made.slot}: serving {made.bundle_id}, model {made.manifest['model']}"
 
-    there = bundles(store)
+
+def _before(store: "Store", slot: str | None) -> str:
+    from storage.bundles import NoSuchBundle, bundles, slot_of
+
+    there = bundles(store, slot := slot_of(store, slot))
     names = [bundle.bundle_id for bundle in there]
     served = next((at for at, bundle in enumerate(there) if bundle.current), 0)
     if not served:
         raise NoSuchBundle(
-            f"store {store.url}: no bundle before the served one; there are: {', '.join(names) or 'none'}"
+            f"store {store.url}: no bundle of '{slot}' before the served one; there are: {', '.join(names) or 'none'}"
         )
     return names[served - 1]
 
@@ -124,6 +135,7 @@ def _row(bundle: "Bundle") -> dict[str, Any]:
     said = bundle.manifest
     return {
         "bundle": bundle.bundle_id,
+        "of": bundle.slot,
         "current": bundle.current,
         "release": said["release"],
         "model": said["model"],

@@ -1,24 +1,35 @@
 """Bundles: all that a service needs to recommend, in one folder that never changes, and which of them is served.
 
-`bundles/<id>/` is written whole (`storage.folders`), then `bundles/current.json` names it: one rename on disk, one PUT
-on an object store. `bundles/<id>/delta.npz` is what came and went since; it is written anew as a whole, too.
+A slot (track, new-track, film, ...) has bundles of its own, and one of them is served. `bundles/<slot>/<id>/` is
+written whole (`storage.folders`), then `bundles/<slot>/current.json` names it: one rename on disk, one PUT on an object
+store. `bundles/<slot>/<id>/delta.npz` is what came and went since; it is written anew as a whole, too.
 """
 
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
+import re
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import StoreError, told
+from storage.bundle_delta import (
+    PLACE,
+    Delta,
+    carry,
+    changed_to,
+    checked,
+    delta_of,
+    place_of,
+    put_file,
+    without,
+    write_delta,
+)
 from storage.folders import MANIFEST, Home, drop_folder, folder_on_disk, folders, manifest_of, put_folder, sweep
 from storage.lazy import np
 from storage.lock import build_lock
@@ -26,8 +37,9 @@ from storage.lock import build_lock
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PLACE, POINTER = "bundles", "bundles/current.json"
+POINTER = "current.json"
 LOCK_WAIT_S = 60.0
+_SLOT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class NoSuchBundle(LookupError):
@@ -39,6 +51,7 @@ class Bundle:
     """A whole bundle."""
 
     bundle_id: str
+    slot: str
     manifest: Mapping[str, Any]
     current: bool = False
 
@@ -51,32 +64,75 @@ def new_id(at: datetime, salt: str) -> str:
     return f"{at:%Y%m%dT%H%M%S%f}-{hashlib.sha256(f'{at.isoformat()} {salt}'.encode()).hexdigest()[:8]}"
 
 
-def bundles(store: Home) -> list[Bundle]:
-    """Every whole bundle, the oldest first."""
-    served = (pointer(store) or {}).get("bundle")
-    return [
-        Bundle(bundle_id=name, manifest=manifest_of(store, PLACE, name), current=name == served)
-        for name in folders(store, PLACE)
-    ]
+def slots(store: Home) -> list[str]:
+    """The slots that have a bundle current, sorted."""
+    ends = [Path(name).relative_to(PLACE).parts for name in store.objects.names(PLACE)]
+    return sorted(parts[0] for parts in ends if len(parts) == 2 and parts[1] == POINTER)
 
 
-def find_bundle(store: Home, bundle_id: str | None = None) -> Bundle:
-    """A bundle by name, the served one without.
+def slot_of(store: Home, slot: str | None = None) -> str:
+    """The slot that is meant: this one, else the only one there is.
 
     Raises:
-        NoSuchBundle: There is none.
+        NoSuchBundle: There is none, or it must be said which.
     """
-    served = (pointer(store) or {}).get("bundle")
-    wanted, known = bundle_id or served, folders(store, PLACE)
-    if wanted is None or wanted not in known:
-        what = f"no bundle '{wanted}'" if wanted else "no bundle is current"
-        raise NoSuchBundle(f"store {store.url}: {what}; there are: {', '.join(known) or 'none yet'}")
-    return Bundle(bundle_id=wanted, manifest=manifest_of(store, PLACE, wanted), current=wanted == served)
+    if slot is not None:
+        return slot
+    there = slots(store)
+    if len(there) == 1:
+        return there[0]
+    why = f"bundles of {len(there)} slots are served, {', '.join(there)}; name one" if there else _none_yet(store)
+    raise NoSuchBundle(f"store {store.url}: {why}")
 
 
-def pointer(store: Home) -> dict[str, Any] | None:
-    """What `current.json` says: `bundle` and the `manifest_sha256` of it; None before the first."""
-    return store.objects.read_json(POINTER)[0]
+def _none_yet(store: Home) -> str:
+    former = store.objects.exists(f"{PLACE}/{POINTER}")
+    what = "its bundle was made before slots had bundles of their own" if former else "no bundle is current"
+    return f"{what}; `mediateca index publish` makes one"
+
+
+def bundles(store: Home, slot: str | None = None) -> list[Bundle]:
+    """Every whole bundle, of this slot or of all, the oldest first."""
+    return [_bundle(store, name, where) for name, where in sorted(_names(store, slot).items())]
+
+
+def find_bundle(store: Home, bundle_id: str | None = None, *, slot: str | None = None) -> Bundle:
+    """A bundle by name, the served one without; of this slot, the only one without.
+
+    Raises:
+        NoSuchBundle: There is none, or it must be said of which slot.
+    """
+    if bundle_id is None:
+        slot = slot_of(store, slot)
+        bundle_id = served_in(store, slot)
+    known = _names(store, slot)
+    if bundle_id is None or bundle_id not in known:
+        what = (f"no bundle '{bundle_id}'" if bundle_id else "no bundle is current") + (
+            f" for '{slot}'" if slot else ""
+        )
+        raise NoSuchBundle(f"store {store.url}: {what}; there are: {', '.join(sorted(known)) or 'none yet'}")
+    return _bundle(store, bundle_id, known[bundle_id])
+
+
+def _names(store: Home, slot: str | None) -> dict[str, str]:
+    """The slot of each whole bundle."""
+    return {name: one for one in (slots(store) if slot is None else [slot]) for name in folders(store, place_of(one))}
+
+
+def _bundle(store: Home, name: str, slot: str) -> Bundle:
+    manifest = manifest_of(store, place_of(slot), name)
+    return Bundle(bundle_id=name, slot=slot, manifest=manifest, current=name == served_in(store, slot))
+
+
+def pointer(store: Home, slot: str) -> dict[str, Any] | None:
+    """What `current.json` of a slot says: `bundle` and the `manifest_sha256` of it; None before the first."""
+    return store.objects.read_json(f"{place_of(slot)}/{POINTER}")[0]
+
+
+def served_in(store: Home, slot: str) -> str | None:
+    """The id of the bundle that a slot serves; None before the first."""
+    said = pointer(store, slot)
+    return None if said is None else str(said["bundle"])
 
 
 # --- switching
@@ -89,104 +145,84 @@ def bundle_lock(store: Home, wait_s: float = LOCK_WAIT_S) -> Generator[None]:
         yield
 
 
-def publish(store: Home, bundle_id: str, folder: Path, about: Mapping[str, Any], *, keep: int) -> Bundle:
-    """Store a finished folder as a bundle, serve it, and forget all but the `keep` newest.
+def publish(store: Home, slot: str, bundle_id: str, folder: Path, about: Mapping[str, Any], *, keep: int) -> Bundle:
+    """Store a finished folder as a bundle, serve it in its slot, and forget all but the `keep` newest of the slot.
 
     What was removed from the bundle served so far stays removed. What was added to it stays where the model is the same
     and the new bundle has not got it.
 
     Raises:
         StoreError: No space, no permission, or somebody else publishes.
-        ValueError: `keep` is below 1.
+        ValueError: `keep` is below 1, or the slot's name is none.
     """
     if keep < 1:
         raise ValueError(f"keep {keep}: expected 1 or more, the one that is served")
+    if not _SLOT.fullmatch(slot):
+        raise ValueError(f"slot '{slot}': expected small letters, digits, - and _; rename it in the recipe")
     with bundle_lock(store):
-        put_folder(store, PLACE, bundle_id, folder, about)
-        carry(store, bundle_id)
-        made = switch(store, bundle_id)
-        forget(store, keep)
+        put_folder(store, place_of(slot), bundle_id, folder, about)
+        _carry(store, slot, bundle_id)
+        made = switch(store, slot, bundle_id)
+        forget(store, slot, keep)
+        _sweep_nobodys(store)
     return made
 
 
-def rollback(store: Home, bundle_id: str) -> Bundle:
-    """Serve an earlier bundle again; nothing is deleted, and what was removed since stays removed.
+def rollback(store: Home, bundle_id: str, *, slot: str | None = None) -> Bundle:
+    """Serve an earlier bundle of its slot again; nothing is deleted, and what was removed since stays removed.
 
     Raises:
         NoSuchBundle: There is none of that name.
         StoreError: It is not whole, and what is served stays.
     """
-    find_bundle(store, bundle_id)
+    slot = find_bundle(store, bundle_id, slot=slot).slot
     with bundle_lock(store):
-        carry(store, bundle_id)
-        return switch(store, bundle_id)
+        _carry(store, slot, bundle_id)
+        return switch(store, slot, bundle_id)
 
 
-def switch(store: Home, bundle_id: str) -> Bundle:
+def _carry(store: Home, slot: str, bundle_id: str) -> None:
+    served = served_in(store, slot)
+    if served is not None and served != bundle_id and served in folders(store, place_of(slot)):
+        carry(store, slot, served, bundle_id)
+
+
+def switch(store: Home, slot: str, bundle_id: str) -> Bundle:
     """Make `current` point at a bundle whose files were compared with its manifest; one atomic step."""
-    with folder_on_disk(store, PLACE, bundle_id):
-        sha256 = hashlib.sha256(store.objects.read(f"{PLACE}/{bundle_id}/{MANIFEST}")).hexdigest()
-    _put(store, POINTER, json.dumps({"bundle": bundle_id, "manifest_sha256": sha256}).encode())
-    return find_bundle(store, bundle_id)
+    place = place_of(slot)
+    with folder_on_disk(store, place, bundle_id):
+        sha256 = hashlib.sha256(store.objects.read(f"{place}/{bundle_id}/{MANIFEST}")).hexdigest()
+    said = {"bundle": bundle_id, "manifest_sha256": sha256}
+    put_file(store, f"{place}/{POINTER}", json.dumps(said).encode())
+    return find_bundle(store, bundle_id, slot=slot)
 
 
-def forget(store: Home, keep: int) -> int:
-    """Delete all but the served and the `keep` newest bundles, and what killed publishes left; how many files.
+def forget(store: Home, slot: str, keep: int) -> int:
+    """Delete all but the served and the `keep` newest of a slot, and what killed publishes left; how many files.
 
     A reader that has one of them open goes on with it: on disk its pages stay mapped, else it has a copy.
     """
-    served = (pointer(store) or {}).get("bundle")
-    newest = [name for name in folders(store, PLACE)[-keep:] if name != served and not delta_of(store, name).withdrawn]
-    return sweep(store, PLACE, [*newest, *([served] if served else []), Path(POINTER).name])
+    place, served = place_of(slot), served_in(store, slot)
+    newest = [n for n in folders(store, place)[-keep:] if n != served and not delta_of(store, slot, n).withdrawn]
+    return sweep(store, place, [*newest, *([served] if served else []), POINTER])
 
 
-def _put(store: Home, name: str, content: bytes) -> None:
-    with told(store.url), store.objects.draft(PLACE) as draft:
-        draft.write_bytes(content)
-        store.objects.publish(draft, name)
+def _sweep_nobodys(store: Home) -> None:
+    """Delete what is of no slot: a first publish that was killed, and bundles made before there were slots."""
+    sweep(store, PLACE, slots(store))
 
 
 # --- what came and went since
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delta:
-    """Items added to a bundle, or embedded anew, and items removed from it."""
-
-    added: tuple[str, ...] = ()
-    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (added, D)
-    titles: tuple[str, ...] = ()
-    removed: frozenset[str] = frozenset()
-    withdrawn: bool = False  # the bundle's files hold an item that was taken down: it goes when it is served no more
-
-
-def delta_mark(store: Home, bundle_id: str) -> str | None:
-    """What changes with the delta; None where there is none."""
-    return store.objects.mark(_delta(bundle_id))
-
-
-def delta_of(store: Home, bundle_id: str) -> Delta:
-    """What came and went since the bundle was made.
-
-    Raises:
-        StoreError: The file is damaged, or another bundle's.
-    """
-    try:
-        content = store.objects.read(_delta(bundle_id))
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            read = {name: found[name] for name in ("bundle", "added", "vectors", "titles", "removed", "withdrawn")}
-    except FileNotFoundError:
-        return Delta()
-    except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as exc:
-        raise StoreError(f"store {store.url}: {_delta(bundle_id)} is damaged ({exc}); delete it, and add anew") from exc
-    if str(read["bundle"]) != bundle_id:
-        raise StoreError(f"store {store.url}: {_delta(bundle_id)} is of bundle {read['bundle']}; delete it")
-    added, titles = (tuple(read[name].tolist()) for name in ("added", "titles"))
-    removed, withdrawn = frozenset(read["removed"].tolist()), bool(read["withdrawn"])
-    return Delta(added=added, vectors=read["vectors"], titles=titles, removed=removed, withdrawn=withdrawn)
-
-
-def add_items(store: Home, ids: Sequence[str], vectors: NDArray[np.float32], titles: Sequence[str] = ()) -> Delta:
+def add_items(
+    store: Home,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    titles: Sequence[str] = (),
+    *,
+    slot: str | None = None,
+) -> Delta:
     """Serve these items from now on, beside those of the current bundle or in their place.
 
     Args:
@@ -194,110 +230,59 @@ def add_items(store: Home, ids: Sequence[str], vectors: NDArray[np.float32], tit
         ids: Of n items, which may have been removed before.
         vectors: (n, D), of the bundle's own model.
         titles: n, or none.
+        slot: Whose bundle; default: the only one there is.
 
     Raises:
-        NoSuchBundle: None is current.
+        NoSuchBundle: None is current, or it must be said of which slot.
         ValueError: Counts or D differ, a number is not finite, an id comes twice or is not ASCII.
     """
     with bundle_lock(store):
-        bundle = find_bundle(store)
-        names = _checked(ids, vectors, titles, bundle.manifest["index"]["dimension"])
-        before = delta_of(store, bundle.bundle_id)
+        bundle = find_bundle(store, slot=slot)
+        names = checked(ids, vectors, titles, bundle.manifest["index"]["dimension"])
+        before = delta_of(store, bundle.slot, bundle.bundle_id)
         there = {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added)}
         there |= {i: (vectors[at], names[at]) for at, i in enumerate(ids)}
-        return _write(store, bundle.bundle_id, _of(there, before.removed - set(ids), before.withdrawn))
+        changed = changed_to(there, before.removed - set(ids), before.withdrawn)
+        return write_delta(store, bundle.slot, bundle.bundle_id, changed)
 
 
-def remove_items(store: Home, ids: Collection[str]) -> Delta:
-    """Serve these items no more, nor after the next publish or a rollback, until they are added again.
+def remove_items(store: Home, ids: Collection[str], *, slot: str | None = None) -> Delta:
+    """Serve these items in a slot no more, nor after the next publish or a rollback, until they are added again.
 
     Raises:
-        NoSuchBundle: None is current.
+        NoSuchBundle: None is current, or it must be said of which slot.
     """
     with bundle_lock(store):
-        return _without(store, find_bundle(store).bundle_id, ids)
+        bundle = find_bundle(store, slot=slot)
+        return without(store, bundle.slot, bundle.bundle_id, ids)
 
 
 def withdraw(store: Home, ids: Collection[str]) -> int:
-    """Let go of items that were taken down; how many bundles held one.
+    """Let go of items that were taken down, in every slot; how many bundles held one.
 
     Bundles that are not served go whole. The served one answers without them from now on, and goes when another is
     published. Readers that have one open follow within seconds.
     """
-    if not (there := folders(store, PLACE)):
+    if not store.objects.names(PLACE):
         return 0
     with bundle_lock(store):
-        served = (pointer(store) or {}).get("bundle")
-        holding = [name for name in there if _holds(store, name, ids)]
-        for name in holding:
-            if name == served:
-                _without(store, name, ids, withdrawn=True)
-            else:
-                drop_folder(store, PLACE, name)
+        _sweep_nobodys(store)
+        return sum(_withdrawn(store, slot, ids) for slot in slots(store))
+
+
+def _withdrawn(store: Home, slot: str, ids: Collection[str]) -> int:
+    place, served = place_of(slot), served_in(store, slot)
+    holding = [name for name in folders(store, place) if _holds(store, slot, name, ids)]
+    for name in holding:
+        if name == served:
+            without(store, slot, name, ids, withdrawn=True)
+        else:
+            drop_folder(store, place, name)
     return len(holding)
 
 
-def _holds(store: Home, bundle_id: str, ids: Collection[str]) -> bool:
-    with folder_on_disk(store, PLACE, bundle_id, only=("ids.npy",), hashed=False) as folder:
+def _holds(store: Home, slot: str, bundle_id: str, ids: Collection[str]) -> bool:
+    with folder_on_disk(store, place_of(slot), bundle_id, only=("ids.npy",), hashed=False) as folder:
         held: NDArray[np.bytes_] = np.load(folder / "ids.npy")
     asked = np.array([i.encode() for i in ids], np.bytes_)
-    return bool(np.isin(asked, held).any()) or not set(ids).isdisjoint(delta_of(store, bundle_id).added)
-
-
-def _without(store: Home, bundle_id: str, ids: Collection[str], *, withdrawn: bool = False) -> Delta:
-    before, gone = delta_of(store, bundle_id), set(ids)
-    there = {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added) if i not in gone}
-    return _write(store, bundle_id, _of(there, before.removed | gone, before.withdrawn or withdrawn))
-
-
-def carry(store: Home, bundle_id: str) -> None:
-    """Take what came and went over from the served bundle to one that is served next; under the lock."""
-    served = (pointer(store) or {}).get("bundle")
-    if served in (None, bundle_id) or served not in folders(store, PLACE):
-        return
-    before, own = delta_of(store, served), delta_of(store, bundle_id)
-    if not (before.added or before.removed):
-        return
-    old, new = (manifest_of(store, PLACE, name) for name in (served, bundle_id))
-    there = {i: (own.vectors[at], own.titles[at]) for at, i in enumerate(own.added) if i not in before.removed}
-    if old["model"] == new["model"]:  # of another model, vectors cannot be compared
-        with folder_on_disk(store, PLACE, bundle_id, only=("ids.npy",)) as folder:
-            has = set(np.load(folder / "ids.npy").astype(str).tolist()) if new["created_at"] > old["created_at"] else ()
-        there |= {i: (before.vectors[at], before.titles[at]) for at, i in enumerate(before.added) if i not in has}
-    _write(store, bundle_id, _of(there, before.removed | (own.removed - set(before.added))))
-
-
-def _of(
-    there: Mapping[str, tuple[NDArray[np.float32], str]], removed: Collection[str], withdrawn: bool = False
-) -> Delta:
-    vectors = np.stack([v for v, _ in there.values()]) if there else np.empty((0, 0), np.float32)
-    titles = tuple(title for _, title in there.values())
-    return Delta(added=tuple(there), vectors=vectors, titles=titles, removed=frozenset(removed), withdrawn=withdrawn)
-
-
-def _write(store: Home, bundle_id: str, delta: Delta) -> Delta:
-    content = io.BytesIO()
-    texts = {"added": delta.added, "titles": delta.titles, "removed": sorted(delta.removed)}
-    arrays: dict[str, Any] = {name: np.array(values, np.str_) for name, values in texts.items()}
-    arrays["withdrawn"] = np.array(delta.withdrawn)
-    np.savez(content, bundle=np.array(bundle_id), vectors=delta.vectors.astype(np.float32), **arrays)
-    _put(store, _delta(bundle_id), content.getvalue())
-    return delta
-
-
-def _checked(ids: Sequence[str], vectors: NDArray[np.float32], titles: Sequence[str], width: int) -> Sequence[str]:
-    """The titles; empty ones where none are given."""
-    if vectors.shape != (len(ids), width) or (titles and len(titles) != len(ids)):
-        raise ValueError(
-            f"add_items: {len(ids)} ids, vectors {vectors.shape}, {len(titles)} titles; expected vectors of "
-            f"({len(ids)}, {width}), and as many titles or none"
-        )
-    if not np.isfinite(vectors).all():
-        raise ValueError("add_items: a vector has NaN or infinity; embed its item anew, or leave it out")
-    if len(set(ids)) < len(ids) or not all(i and i.isascii() for i in ids):
-        raise ValueError("add_items: ids must differ, be ASCII and not empty")
-    return titles or [""] * len(ids)
-
-
-def _delta(bundle_id: str) -> str:
-    return f"{PLACE}/{bundle_id}/delta.npz"
+    return bool(np.isin(asked, held).any()) or not set(ids).isdisjoint(delta_of(store, slot, bundle_id).added)

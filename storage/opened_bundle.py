@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storage import ann
-from storage.bundles import Delta
+from storage.bundle_delta import Delta
 from storage.errors import StoreError
 from storage.lazy import np, pa
 

@@ -1,4 +1,4 @@
-"""The reader that a service imports: follows `current`, and answers while a switch goes on.
+"""The reader that a service imports: follows `current` of a slot, and answers while a switch goes on.
 
 Loads numpy, pyarrow, faiss and onnxruntime, and neither torch nor a database.
 """
@@ -14,7 +14,8 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storage.bundles import PLACE, POINTER, NoSuchBundle, delta_mark, delta_of, pointer
+from storage.bundle_delta import delta_mark, delta_of, place_of
+from storage.bundles import POINTER, NoSuchBundle, pointer, slot_of
 from storage.errors import StoreError
 from storage.folders import MANIFEST, folder_on_disk, manifest_of
 from storage.objects import Objects
@@ -35,25 +36,27 @@ class _Served(NamedTuple):
 
 
 class VectorIndex:
-    """The bundle that is served, whichever it is; safe in threads.
+    """The bundle that a slot serves, whichever it is; safe in threads.
 
     A switch is looked for by a question, at most every `check_every_s`, and followed beside it: no question waits, and
     one that is being answered ends on the bundle it began with. A bundle that is not whole is not switched to.
     """
 
-    def __init__(self, url: str, *, check_every_s: float = 5.0, hashed: bool = True) -> None:
+    def __init__(self, url: str, slot: str | None = None, *, check_every_s: float = 5.0, hashed: bool = True) -> None:
         """Open what is current.
 
         Args:
             url: Of the store: a folder, or `s3://bucket/prefix`.
+            slot: What is recommended: track, new-track, film, ...; default: the only one there is now.
             check_every_s: How old an answer's bundle may be, while questions come.
             hashed: Compare the sha256 of a bundle's files when it is opened; sizes are compared always.
 
         Raises:
-            NoSuchBundle: None is published yet.
+            NoSuchBundle: None is published yet, or it must be said of which slot.
             StoreError: What is current is not whole.
         """
         self.url, self.objects = url, Objects(url)
+        self.slot = slot_of(self, slot)
         self._every_s, self._hashed = check_every_s, hashed
         self._following = threading.Lock()
         self._served = self._opened()
@@ -94,37 +97,39 @@ class VectorIndex:
             self._following.release()
 
     def _switched(self) -> bool:
-        now, served = pointer(self), self._served
+        now, served = pointer(self, self.slot), self._served
         if now is not None and now != served.pointer:
             self._served = self._opened()
             return True
-        mark = delta_mark(self, served.pointer["bundle"])
+        mark = delta_mark(self, self.slot, served.pointer["bundle"])
         if mark == served.delta:
             return False
-        delta = delta_of(self, served.pointer["bundle"])
+        delta = delta_of(self, self.slot, served.pointer["bundle"])
         self._served = served._replace(bundle=served.bundle.with_delta(delta), delta=mark)
         return True
 
     def _opened(self) -> _Served:
         for _ in range(_TRIES):
-            now = pointer(self)
+            now = pointer(self, self.slot)
             if now is None:
-                raise NoSuchBundle(f"store {self.url}: no bundle is current; `publish-index` makes one")
+                raise NoSuchBundle(
+                    f"store {self.url}: no bundle is current for '{self.slot}'; `publish-index` makes one"
+                )
             try:
                 return self._open(now)
             except StoreError:
-                if pointer(self) == now:
+                if pointer(self, self.slot) == now:
                     raise
-        raise StoreError(f"store {self.url}: {POINTER} changed {_TRIES} times while it was read; try again")
+        raise StoreError(f"store {self.url}: {POINTER} of '{self.slot}' changed {_TRIES} times while it was read")
 
     def _open(self, now: dict[str, Any]) -> _Served:
-        name = str(now["bundle"])
-        manifest = manifest_of(self, PLACE, name)
-        said = hashlib.sha256(self.objects.read(f"{PLACE}/{name}/{MANIFEST}")).hexdigest()
+        name, place = str(now["bundle"]), place_of(self.slot)
+        manifest = manifest_of(self, place, name)
+        said = hashlib.sha256(self.objects.read(f"{place}/{name}/{MANIFEST}")).hexdigest()
         if said != now["manifest_sha256"]:
             raise StoreError(f"store {self.url}: the manifest of bundle {name} was altered; roll back, or publish anew")
         files = ExitStack()  # of an object store a copy, which goes when nobody holds the bundle any more
-        folder = files.enter_context(folder_on_disk(self, PLACE, name, hashed=self._hashed))
-        mark = delta_mark(self, name)  # before the delta is read: one that changes in between is read again
-        bundle = OpenedBundle(folder, manifest, delta_of(self, name), holds=files)
+        folder = files.enter_context(folder_on_disk(self, place, name, hashed=self._hashed))
+        mark = delta_mark(self, self.slot, name)  # before the delta is read: one that changes in between is read again
+        bundle = OpenedBundle(folder, manifest, delta_of(self, self.slot, name), holds=files)
         return _Served(bundle.warm(), now, mark)

@@ -52,6 +52,7 @@ def publish_bundle(
     release: Release,
     model: Served,
     *,
+    slot: str,
     model_id: str,
     data: Dataset,
     queries: Queries | None = None,
@@ -63,6 +64,7 @@ def publish_bundle(
         store: Where to.
         release: What the items and features are of.
         model: Trained; its item vectors are in the order of `data.item_ids`.
+        slot: What it recommends: track, new-track, film, ...
         model_id: Names it; vectors of different names are never compared.
         data: The release as training read it.
         queries: Held out, one half to widen the search by, the other to report; default: moments of users' histories.
@@ -81,10 +83,10 @@ def publish_bundle(
         asked = asked_of(model, data, queries, filter_seen=how.filter_seen, seed=how.seed)
         with TemporaryDirectory(prefix="mediateca-") as name:
             about = _filled(Path(name), store, release, model, data, vectors, asked, how)
-            bundle_id = bundles.new_id(at := now(), model_id)
+            bundle_id = bundles.new_id(at := now(), f"{slot} {model_id}")
             said = {"bundle": bundle_id, "format": FORMAT, "created_at": at.isoformat(), "release": release.release_id}
-            about = {**said, "model": model_id, "features": features, **about}
-            return bundles.publish(store, bundle_id, Path(name), about, keep=how.keep)
+            about = {**said, "slot": slot, "model": model_id, "features": features, **about}
+            return bundles.publish(store, slot, bundle_id, Path(name), about, keep=how.keep)
     except ValueError as exc:
         raise Unpublishable(f"publish {model_id} of {release.release_id}: {exc}") from exc
 

@@ -3,11 +3,13 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from storage.bundles import Bundle, bundles
-from storage.models import Model, champions, models
-from storage.releases import find_release
+from storage.errors import StoreError
+from storage.models import Model, champions
+from storage.releases import NoSuchRelease, find_release
 from storage.store import Store
 from tasks.publish import Publishing, Unpublishable, publish_bundle
 from tasks.serving import stored
@@ -16,6 +18,26 @@ from tasks.training import read
 
 if TYPE_CHECKING:
     from training.data import Dataset
+
+
+class NoUserTower(Unpublishable):
+    """The model's scores are no inner products, so no index can serve them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a slot."""
+
+    slot: str
+    model_id: str  # its champion
+    bundle: Bundle | None = None  # None: nothing new is served
+    error: StoreError | NoSuchRelease | None = None  # why nothing is, unless the champion is served already
+
+    def as_json(self) -> dict[str, Any]:
+        """For results of flows."""
+        made = self.bundle.bundle_id if self.bundle else None
+        why = str(self.error) if self.error else None
+        return {"of": self.slot, "model": self.model_id, "bundle": made, "new": made is not None, "reason": why}
 
 
 def champion_to_publish(store: Store, slot: str | None = None) -> Model:
@@ -37,41 +59,54 @@ def publish_champion(store: Store, slot: str | None = None, *, data: Dataset | N
     """Embed the items of the champion's release and serve them from an index; `data` where it has been read already.
 
     Raises:
-        Unpublishable: There is no champion, its scores are no inner products, or a check fails; what is served stays.
+        NoUserTower: An index cannot serve this kind of model; what is served stays.
+        Unpublishable: There is no champion, or a check fails; likewise.
         NoSuchRelease: The release it was trained on is not kept any more.
         StoreError: No space or permission, or somebody else publishes.
     """
     champion = champion_to_publish(store, slot)
-    _refuse_another_slot(store, champion)
     recipe = Recipe.model_validate(champion.recipe)
     release = find_release(store, champion.release_id)
     with stored(store, champion) as held:
         if not hasattr(held.model, "export_onnx"):
-            raise Unpublishable(
+            raise NoUserTower(
                 f"publish {champion.model_id}: a model '{recipe.model}' has no user tower, so no index can serve it; "
-                "`mediateca recommend` asks it, a two_tower can be published"
+                "`mediateca recommend` asks it; a two_tower or sasrec can be published"
             )
         return publish_bundle(
             store,
             release,
             held.model,
+            slot=champion.slot,
             model_id=champion.model_id,
             data=data or read(store, release.release_id, recipe),
             how=Publishing(filter_seen=champion.facts["filter_seen"], kind=recipe.items),
         )
 
 
-def published_model(store: Store) -> str | None:
-    """The model of the bundle that services answer from; None before the first."""
-    return next((str(bundle.manifest["model"]) for bundle in bundles(store) if bundle.current), None)
+def publish_champions(store: Store, slot: str | None = None, *, again: bool = False) -> list[Outcome]:
+    """Publish the champion of a slot, or of each: those that are not served already, or `again` all of them.
+
+    One that cannot be published stops none of the others.
+
+    Raises:
+        Unpublishable: There is no champion.
+    """
+    served = champions(store)
+    chosen = sorted(served) if slot is None and served else [champion_to_publish(store, slot).slot]
+    return [_outcome(store, served[name], again=again) for name in chosen]
 
 
-def _refuse_another_slot(store: Store, champion: Model) -> None:
-    """A store serves one bundle: that of films must not take the place of that of tracks unnoticed."""
-    slots = {model.model_id: model.slot for model in models(store)}
-    had = slots.get(published_model(store) or "", champion.slot)
-    if had != champion.slot:
-        raise Unpublishable(
-            f"publish {champion.model_id}: services answer for '{had}', and this store has one bundle; keep "
-            f"'{champion.slot}' in a catalogue of its own"
-        )
+def _outcome(store: Store, champion: Model, *, again: bool) -> Outcome:
+    found = Outcome(slot=champion.slot, model_id=champion.model_id)
+    if not again and published_model(store, champion.slot) == champion.model_id:
+        return found
+    try:
+        return replace(found, bundle=publish_champion(store, champion.slot))
+    except (StoreError, NoSuchRelease) as exc:
+        return replace(found, error=exc)
+
+
+def published_model(store: Store, slot: str) -> str | None:
+    """The model of the bundle that services answer from in a slot; None before the first."""
+    return next((str(bundle.manifest["model"]) for bundle in bundles(store, slot) if bundle.current), None)

@@ -13,7 +13,7 @@ from storage.releases import find_release
 from storage.store import Store
 from tasks.model_report import publish_pages
 from tasks.progress import Bars
-from tasks.publish_champion import champion_to_publish, publish_champion, published_model
+from tasks.publish_champion import NoUserTower, Outcome, publish_champions
 from tasks.settings import Catalogue, load_catalogue
 from tasks.settings_recipes import Recipe, load_recipe
 from tasks.training import Trained, train_recipe
@@ -71,20 +71,24 @@ def train(training: Training, recipe: Recipe) -> dict[str, Any]:
     return trained.as_json() | {"report": publish_pages(training.store, trained.model_id, anew=trained.new)}
 
 
-def publish(catalogue: str, slot: str | None = None) -> dict[str, Any]:
-    """Publish the champion's bundle; one that cannot be served by an index is told, and what is served stays."""
-    chosen = load_catalogue(catalogue)
-    store = Store(chosen.store_url)
+def publish(catalogue: str, slot: str | None = None) -> list[dict[str, Any]]:
+    """Publish the champion of a slot, or of each, unless it is served; what cannot be is told, and the former stays.
+
+    Raises:
+        StoreError: One could not be published, for another reason than that no index can serve its kind of model.
+        NoSuchRelease: The release that one was trained on is not kept any more.
+    """
+    store = Store(load_catalogue(catalogue).store_url)
 
     @task(name="publish", cache_policy=NO_CACHE, retries=0)
-    def one() -> dict[str, Any]:
-        champion = champion_to_publish(store, slot)
-        if (current := published_model(store)) == champion.model_id:
-            return {"bundle": None, "model": current, "new": False}
-        made = publish_champion(store, slot)
-        return {"bundle": made.bundle_id, "model": champion.model_id, "new": True}
+    def all_of_them() -> list[Outcome]:
+        return publish_champions(store, slot)
 
-    return one()
+    found = all_of_them()
+    for one in found:
+        if one.error and not isinstance(one.error, NoUserTower):
+            raise one.error
+    return [one.as_json() for one in found]
 
 
 def _tell(training: Training, trained: Trained) -> None:

@@ -41,7 +41,8 @@ class Recipe(Strict):
     about: str = ""
     events: Literal["rating", "play", "playlist"]
     items: str | None = None  # track, film, ...; left out: every kind
-    slot: str | None = None  # what its model competes to serve; left out: `items`, or `all`
+    # What its model competes to serve; left out: `items`, or `all`. It names a folder of the store.
+    slot: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     features: tuple[str, ...] = ()  # frozen vectors that the model reads
     protocol: dict[str, Any]  # protocol: loo, user_holdout, temporal, playlist, cold_items; and its options
     model: str

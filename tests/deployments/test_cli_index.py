@@ -32,6 +32,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_list_show_and_rollback(catalogue: str) -> None:
     rows = json.loads(index("list", catalogue, "--json"))
+    assert [row["of"] for row in rows] == ["film", "film"]
+    assert json.loads(index("list", catalogue, "--of", "track", "--json")) == []
     assert [(row["model"], row["current"], row["items"], row["recall_at_10"]) for row in rows] == [
         ("toy-0", False, 200, 1.0),
         ("toy-1", True, 200, 1.0),
@@ -45,7 +47,7 @@ def test_list_show_and_rollback(catalogue: str) -> None:
     assert "toy-0" in shown
     assert '"removed": 1' in shown
     assert "serving" in index("rollback", catalogue, rows[1]["bundle"])
-    assert json.loads(index("show", catalogue, rows[0]["bundle"], "--json"))["current"] is False
+    assert json.loads(index("show", catalogue, rows[0]["bundle"], "--of", "film", "--json"))["current"] is False
 
 
 def test_what_is_not_there_is_wrong_usage(catalogue: str) -> None:
@@ -53,7 +55,7 @@ def test_what_is_not_there_is_wrong_usage(catalogue: str) -> None:
         index("show", catalogue, "b9")
     first = json.loads(index("list", catalogue, "--json"))[0]["bundle"]
     index("rollback", catalogue, first)
-    with pytest.raises(NoSuchBundle, match="no bundle before the served one"):
+    with pytest.raises(NoSuchBundle, match="no bundle of 'film' before the served one"):
         index("rollback", catalogue)
     assert _code_of(NoSuchBundle("x")) == 2
 

@@ -137,11 +137,17 @@ def released(store: Store, data: Dataset) -> Release:
     return publish(store, versions_of(store), partial=False, **FACTS)
 
 
-def published(url: str, *, items: int = 200, seed: int = 0, model_id: str | None = None, keep: int = 3) -> Bundle:
+SLOT = "film"
+
+
+def published(
+    url: str, *, items: int = 200, seed: int = 0, model_id: str | None = None, keep: int = 3, slot: str = SLOT
+) -> Bundle:
     """A store at the URL with a bundle of a toy; the release is made where it is not there."""
     from storage.releases import current_release
 
     store, data = Store(url), dataset(items)
     release = current_release(store) or released(store, data)
     how = Publishing(keep=keep)
-    return publish_bundle(store, release, Toy(items, seed), model_id=model_id or f"toy-{seed}", data=data, how=how)
+    model_id = model_id or f"toy-{seed}"
+    return publish_bundle(store, release, Toy(items, seed), slot=slot, model_id=model_id, data=data, how=how)

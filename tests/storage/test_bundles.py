@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, forget, new_id, publish, rollback
+from storage.bundle_delta import delta_of
+from storage.bundles import NoSuchBundle, add_items, bundles, find_bundle, forget, new_id, publish, rollback, withdraw
 from storage.store import Store
 from storage.vector_index import VectorIndex
 from tests.storage import test_s3
-from tests.storage.bundled import published
+from tests.storage.bundled import SLOT, published
 
 endpoint, bucket = test_s3.endpoint, test_s3.bucket
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,13 +38,13 @@ def folder(tmp_path: Path) -> Path:
     return made.parent
 
 
-def put(store: Store, folder: Path, name: str, keep: int = 3) -> None:
+def put(store: Store, folder: Path, name: str, keep: int = 3, slot: str = SLOT) -> None:
     about = {"bundle": name, "model": "m", "created_at": name, "index": {"dimension": 2}}
-    assert publish(store, name, folder, about, keep=keep).current
+    assert publish(store, slot, name, folder, about, keep=keep).current
 
 
 def test_the_last_one_published_is_served_and_an_earlier_one_after_a_rollback(store: Store, folder: Path) -> None:
-    with pytest.raises(NoSuchBundle, match="no bundle is current; there are: none yet"):
+    with pytest.raises(NoSuchBundle, match="no bundle is current; `mediateca index publish` makes one"):
         find_bundle(store)
     put(store, folder, "b1")
     put(store, folder, "b2")
@@ -60,7 +61,7 @@ def test_the_newest_are_kept_and_the_served_one_whatever_its_age(store: Store, f
         put(store, folder, name)
     add_items(store, ["a"], np.ones((1, 2), np.float32))
     rollback(store, "b1")
-    assert forget(store, 1) == 4 - 1  # files and manifest of b2
+    assert forget(store, SLOT, 1) == 4 - 1  # files and manifest of b2
     assert [b.bundle_id for b in bundles(store)] == ["b1", "b3"]
     put(store, folder, "b4", keep=1)
     assert [b.bundle_id for b in bundles(store)] == ["b4"]
@@ -71,10 +72,59 @@ def test_the_newest_are_kept_and_the_served_one_whatever_its_age(store: Store, f
 
 def test_what_a_killed_publish_left_is_no_bundle_and_goes(store: Store, folder: Path) -> None:
     put(store, folder, "b1")
-    store.objects.write("bundles/b2/ids.npy", b"half")
+    store.objects.write(f"bundles/{SLOT}/b2/ids.npy", b"half")
     assert [b.bundle_id for b in bundles(store)] == ["b1"]
     put(store, folder, "b3")
     assert not [n for n in store.objects.names("bundles") if "/b2/" in n]
+
+
+def test_each_slot_has_bundles_and_a_current_one_of_its_own(store: Store, folder: Path) -> None:
+    for slot, name in (("film", "f1"), ("track", "t1"), ("track", "t2"), ("film", "f2"), ("track", "t3")):
+        put(store, folder, name, keep=2, slot=slot)
+    assert [(b.slot, b.bundle_id) for b in bundles(store) if b.current] == [("film", "f2"), ("track", "t3")]
+    assert [b.bundle_id for b in bundles(store, "track")] == ["t2", "t3"]  # films do not count among the two
+    assert rollback(store, "f1").slot == "film"
+    assert [find_bundle(store, slot=slot).bundle_id for slot in ("film", "track")] == ["f1", "t3"]
+    with pytest.raises(NoSuchBundle, match="bundles of 2 slots are served, film, track; name one"):
+        find_bundle(store)
+    with pytest.raises(NoSuchBundle, match="no bundle 'f1' for 'track'; there are: t2, t3"):
+        rollback(store, "f1", slot="track")
+    add_items(store, ["new"], np.ones((1, 2), np.float32), slot="film")
+    found = (delta_of(store, slot, name).added for slot, name in (("film", "f1"), ("track", "t3")))
+    assert list(found) == [("new",), ()]
+
+
+def test_a_slot_that_is_no_name_of_a_folder_is_refused(store: Store, folder: Path) -> None:
+    for slot in ("", "..", "a/b", "current.json"):
+        with pytest.raises(ValueError, match="expected small letters, digits, - and _"):
+            put(store, folder, "b1", slot=slot)
+    assert not store.objects.names("bundles")
+
+
+@pytest.mark.parametrize("step", ["publish", "withdraw"])
+def test_a_bundle_of_before_slots_is_told_and_goes(store: Store, folder: Path, step: str) -> None:
+    """Neither a publish nor a take-down leaves what nobody can roll back to; other slots stay."""
+    put(store, folder, "t1", slot="track")
+    former = ["bundles/current.json", "bundles/b1/manifest.json", "bundles/b1/ids.npy", "bundles/b1/model/config.json"]
+    for name in [*former, "bundles/half/b2/ids.npy"]:  # and a first publish that was killed
+        store.objects.write(name, b"{}")
+    if step == "publish":
+        put(store, folder, "f1")
+    else:
+        assert withdraw(store, ["nowhere"]) == 0
+    assert {name.split("/")[1] for name in store.objects.names("bundles")} == ({"track", SLOT}, {"track"})[
+        step == "withdraw"
+    ]
+    assert find_bundle(store, slot="track").bundle_id == "t1"
+
+
+def test_a_store_of_before_slots_says_what_to_do(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.objects.write("bundles/current.json", b"{}")
+    with pytest.raises(
+        NoSuchBundle, match="made before slots had bundles of their own; `mediateca index publish` makes one"
+    ):
+        VectorIndex(store.url)
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
@@ -90,12 +140,12 @@ from storage.store import Store
 store = Store({url!r})
 files = Path({url!r}).parent / "files"
 about = dict(find_bundle(store).manifest)
-print("ready", flush=True)
 for n in itertools.count(int(open(files.parent / "next").read())):
-    publish(store, f"z{{n:08d}}", files, about | {{"bundle": f"z{{n:08d}}"}}, keep=2)
+    publish(store, {SLOT!r}, f"z{{n:08d}}", files, about | {{"bundle": f"z{{n:08d}}"}}, keep=2)
+    print("published", flush=True)
 """
     first = find_bundle(Store(url))
-    own = Path(url, "bundles", first.bundle_id)
+    own = Path(url, "bundles", SLOT, first.bundle_id)
     (files := tmp_path / "files").mkdir()
     for name in first.manifest["files"]:
         (files / name).parent.mkdir(exist_ok=True)
@@ -105,7 +155,7 @@ for n in itertools.count(int(open(files.parent / "next").read())):
         (tmp_path / "next").write_text(str(round_ * 100_000))
         with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+            assert process.stdout.readline() == "published\n"  # once at least, however busy the machine is
             for _ in range(5):  # beside it, too
                 time.sleep(float(dice.uniform(0, 0.06)))
                 VectorIndex(url)
@@ -114,7 +164,7 @@ for n in itertools.count(int(open(files.parent / "next").read())):
         seen.add(index.current().manifest["bundle"])
         assert index.recommend(["i00001"], k=3)[1] == "model"
     assert len(seen) > 1
-    pointer = json.loads(Path(url, "bundles", "current.json").read_text())
+    pointer = json.loads(Path(url, "bundles", SLOT, "current.json").read_text())
     assert pointer["bundle"] in {b.bundle_id for b in bundles(Store(url))}
 
 

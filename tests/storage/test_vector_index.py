@@ -15,7 +15,7 @@ from storage.store import Store
 from storage.vector_index import VectorIndex
 from tasks.maintain import take_down
 from tests.storage import test_s3
-from tests.storage.bundled import D, Toy, dataset, published
+from tests.storage.bundled import SLOT, D, Toy, dataset, published
 from training.data import Queries
 
 endpoint, bucket = test_s3.endpoint, test_s3.bucket
@@ -145,7 +145,7 @@ def test_before_the_first_bundle_it_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_altered_parts_are_refused(url: str, name: str, change: object, hashed: bool, said: str) -> None:
-    file = Path(url, "bundles", find_bundle(Store(url)).bundle_id, name)
+    file = Path(url, "bundles", SLOT, find_bundle(Store(url)).bundle_id, name)
     file.write_bytes(change(file.read_bytes())) if callable(change) else file.unlink()
     with pytest.raises(StoreError, match=said):
         VectorIndex(url, hashed=hashed)
@@ -156,7 +156,7 @@ def test_parts_of_two_bundles_are_refused(tmp_path: Path) -> None:
     from storage.opened_bundle import OpenedBundle
 
     small, large = (published(str(tmp_path / f"s{n}"), items=n) for n in (200, 210))
-    folders = [tmp_path / f"s{n}" / "bundles" / b.bundle_id for n, b in ((200, small), (210, large))]
+    folders = [tmp_path / f"s{n}" / "bundles" / SLOT / b.bundle_id for n, b in ((200, small), (210, large))]
     (folders[0] / "ids.npy").write_bytes((folders[1] / "ids.npy").read_bytes())
     with pytest.raises(StoreError, match="its parts are of different bundles"):
         OpenedBundle(folders[0], small.manifest)
@@ -165,7 +165,7 @@ def test_parts_of_two_bundles_are_refused(tmp_path: Path) -> None:
 def test_a_bundle_that_is_not_whole_is_not_switched_to(url: str) -> None:
     index, first = VectorIndex(url), find_bundle(Store(url)).bundle_id
     second = published(url, seed=1).bundle_id
-    Path(url, "bundles", second, "index.faiss").write_bytes(b"half")
+    Path(url, "bundles", SLOT, second, "index.faiss").write_bytes(b"half")
     with pytest.raises(StoreError, match="was altered"):
         index.refresh()
     assert index.current().manifest["bundle"] == first
@@ -186,6 +186,25 @@ def test_a_switch_is_picked_up_without_a_restart(url: str) -> None:
     assert not index.refresh()
     assert index.current().manifest["bundle"] == second.bundle_id
     assert index.search(asked(1), 5).ids.tolist() == best(asked(1), 5, seed=1)
+
+
+def test_a_reader_follows_its_own_slot(url: str) -> None:
+    films, films_too = VectorIndex(url), VectorIndex(url, SLOT)
+    tracks = published(url, slot="track", seed=1)
+    assert not films.refresh()
+    assert not films_too.refresh()
+    assert films.search(asked(1), 5).ids.tolist() == best(asked(1), 5)
+    found = VectorIndex(url, "track")
+    assert (found.current().manifest["bundle"], found.current().manifest["slot"]) == (tracks.bundle_id, "track")
+    assert found.search(asked(1), 5).ids.tolist() == best(asked(1), 5, seed=1)
+    with pytest.raises(NoSuchBundle, match="film, track; name one"):
+        VectorIndex(url)
+    with pytest.raises(NoSuchBundle, match="no bundle is current for 'book'"):
+        VectorIndex(url, "book")
+    assert withdraw(Store(url), ["i00007"]) == 2  # held by both: neither answers with it any more
+    for reader in (films, found):
+        assert reader.refresh()
+        assert reader.current().delta.removed == {"i00007"}
 
 
 def test_no_question_fails_while_bundles_switch(url: str) -> None:
@@ -264,13 +283,13 @@ def test_what_is_taken_down_is_served_no_more_and_leaves_no_bundle_that_can_be_r
     assert index.refresh()
     assert index.search(vectors, 3).ids[0].tolist() == best(vectors, 3, {top}, seed=1)[0]
     remove_items(store, ["i00009"])  # other removals keep in mind that it must go
-    folder, files = Path(url, "bundles", second), find_bundle(store).manifest["files"]
+    folder, files = Path(url, "bundles", SLOT, second), find_bundle(store).manifest["files"]
     copy = shutil.copytree(
         folder,
         Path(url).parent / "copy",
         ignore=lambda _, names: {n for n in names if n in ("delta.npz", "manifest.json")},
     )
-    publish(store, "z", copy, find_bundle(store).manifest, keep=3)
+    publish(store, SLOT, "z", copy, find_bundle(store).manifest, keep=3)
     assert [b.bundle_id for b in bundles(store)] == ["z"]
     assert files == find_bundle(store).manifest["files"]
     assert first not in {b.bundle_id for b in bundles(store)}
@@ -286,7 +305,7 @@ def test_additions_that_fit_no_bundle_are_refused(url: str) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             add_items(store, ids, vectors.astype(np.float32))
-    Path(url, "bundles", find_bundle(store).bundle_id, "delta.npz").write_bytes(b"half")
+    Path(url, "bundles", SLOT, find_bundle(store).bundle_id, "delta.npz").write_bytes(b"half")
     with pytest.raises(StoreError, match=r"delta\.npz is damaged"):
         VectorIndex(url)
 

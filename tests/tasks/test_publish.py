@@ -38,7 +38,7 @@ def put(
 ) -> dict:
     data = data or dataset()
     how = Publishing(index=Wanted(**wanted))
-    made = publish_bundle(store, release, model or Toy(data.items), model_id="m", data=data, how=how)
+    made = publish_bundle(store, release, model or Toy(data.items), slot="film", model_id="m", data=data, how=how)
     return dict(made.manifest)
 
 
@@ -47,7 +47,7 @@ def put(
 
 def test_the_manifest_says_what_is_served_and_how_well(store: Store) -> None:
     manifest = put(store, released(store, dataset()))
-    assert (manifest["release"], manifest["model"], manifest["features"]) == ("v1", "m", {"minilm": "1"})
+    assert [manifest[name] for name in ("slot", "release", "model", "features")] == ["film", "v1", "m", {"minilm": "1"}]
     assert (manifest["index"]["kind"], manifest["index"]["count"], manifest["index"]["dimension"]) == ("flat", 200, D)
     assert manifest["tower"] == {"history": 8, "genders": [""], "countries": ["", "NO", "SE"]}
     found = manifest["measured"]

@@ -16,16 +16,18 @@ from storage.models import champions, find_model, models, promotions
 from storage.releases import find_release, publish
 from storage.schemas import table_of
 from storage.store import Store
+from storage.vector_index import VectorIndex
 from tasks import training
 from tasks.judging import other_cases
 from tasks.publish import Unpublishable
-from tasks.publish_champion import publish_champion, published_model
+from tasks.publish_champion import NoUserTower, publish_champion, publish_champions, published_model
 from tasks.recommend import Asked, NothingServed, recommend
+from tasks.serving import stored
 from tasks.settings_recipes import Recipe, RecipeError, load_recipe
 from tasks.training import Trained, promote_by_hand, train_recipe
 from tests.storage.bundled import released
 from tests.storage.test_store import FACTS, versions_of
-from training.data import Dataset, Events
+from training.data import Dataset, Events, Queries
 
 DAY = 86_400_000
 USERS, ITEMS = 40, 60
@@ -367,18 +369,39 @@ def test_shipped_recipes_can_be_read() -> None:
 # --- what services answer from
 
 
-def test_a_champion_with_a_user_tower_is_published_and_one_without_says_so(store: Store) -> None:
+def test_each_slots_champion_is_published_and_one_without_a_user_tower_says_so(store: Store) -> None:
+    """A store of tracks and films serves a bundle of both; what an index cannot serve stops nothing."""
     data = listening(20)
     released(store, data)
     plays = {"protocol": "temporal", "per_user": None, "filter_seen": False}
     train(store, "v1", data, recipe(items="film", protocol=plays))
-    with pytest.raises(Unpublishable, match="a model 'item_knn' has no user tower"):
+    with pytest.raises(NoUserTower, match="a model 'item_knn' has no user tower"):
         publish_champion(store, data=data)
-    assert published_model(store) is None
+    assert published_model(store, "film") is None
     sizes = {"dimension": 8, "modality_dimension": 8, "loop": {"epochs": 1}, "batch_size": 64, "pooling": "mean"}
     tower = train(store, "v1", data, recipe("two_tower", items="film", protocol=plays, settings=sizes))
     promote_by_hand(store, tower.model_id, note="")
     made = publish_champion(store, "film", data=data)
-    assert (published_model(store), made.manifest["index"]["count"]) == (tower.model_id, ITEMS)
+    assert (published_model(store, "film"), made.manifest["index"]["count"]) == (tower.model_id, ITEMS)
     with pytest.raises(Unpublishable, match="no champion for track; there are: film"):
         publish_champion(store, "track")
+    small = {"dimension": 8, "heads": 1, "hidden": 8, "blocks": 1, "length": 5, "loop": {"epochs": 1}}
+    other = train(store, "v1", data, recipe("sasrec", items="film", slot="next", protocol=plays, settings=small))
+    promote_by_hand(store, other.model_id, note="")
+    train(store, "v1", data, recipe(items="film", slot="near", protocol=plays))
+    publish_champion(store, "next", data=data)
+    found = {one.slot: one for one in publish_champions(store)}
+    assert isinstance(found["near"].error, NoUserTower)
+    assert [(found[slot].model_id, found[slot].bundle) for slot in ("film", "next")] == [
+        (tower.model_id, None),
+        (other.model_id, None),
+    ]  # served already
+    (answer, who), query = (
+        VectorIndex(store.url, "next").recommend(["i03", "i05"], k=3, seen=True),
+        Queries.of([[3, 5]]),
+    )
+    with stored(store, find_model(store, other.model_id)) as held:
+        scores = held.model.score(query)[0]
+    order = np.argsort(-scores, kind="stable")[:3]
+    assert (who, answer.ids[0].tolist()) == ("model", [data.item_ids[at] for at in order])
+    np.testing.assert_allclose(answer.scores[0], scores[order], atol=1e-5)
