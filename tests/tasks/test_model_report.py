@@ -133,6 +133,13 @@ def test_three_histories_of_the_test_are_answered_here_and_elsewhere_if_the_mode
     assert sorted(case["events"] for case in cases) == [case["events"] for case in cases]
 
 
+def test_whatever_a_reason_may_name_stands_on_the_page_by_its_id(made: dict[str, Any], pages: dict[str, str]) -> None:
+    cases = model_shown.read(made["store"], made["item_knn"])["cases"]
+    met = {DATA.item_ids[n] for case in cases for n in case["history"]}
+    assert len(met) > 15  # more than are shown
+    assert all(item in pages["item_knn"] for item in met)
+
+
 def test_hostile_titles_are_text_and_nothing_more(pages: dict[str, str]) -> None:
     found = Page(pages["two_tower"].encode())
     scripts = [attributes for tag, attributes in found.elements if tag == "script"]
