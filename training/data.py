@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,28 +51,44 @@ class Events:
 
 @dataclass(frozen=True, kw_only=True)
 class Ragged:
-    """Rows of different lengths: row b is values[starts[b] : starts[b + 1]]."""
+    """Rows of different lengths: row b is values[starts[b] : ends[b]], one behind the other unless they share values.
+
+    Many cases of one user have histories that begin alike: each holding its own would be quadratic. Such rows share
+    values, and `until` says where each ends; `take` parts them again.
+    """
 
     values: NDArray[np.int32]
-    starts: NDArray[np.int64]  # (B + 1,)
+    starts: NDArray[np.int64]  # (B + 1,); the last is len(values)
+    until: NDArray[np.int64] | None = None  # (B,); None: each row ends where the next one starts
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def __getitem__(self, row: int) -> NDArray[np.int32]:
-        return self.values[self.starts[row] : self.starts[row + 1]]
+        return self.values[self.starts[row] : self.ends[row]]
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         return (self[row] for row in range(len(self)))
 
     @property
+    def ends(self) -> NDArray[np.int64]:
+        """(B,)."""
+        return self.starts[1:] if self.until is None else self.until
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """(B,)."""
-        return np.diff(self.starts)
+        return self.ends - self.starts[:-1]
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(H,): which row each value belongs to."""
+        """(H,): which row each value belongs to.
+
+        Raises:
+            ValueError: A value may belong to many.
+        """
+        if self.until is not None:
+            raise ValueError(f"{len(self):,} rows share {len(self.values):,} values; `take` some of them first")
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -85,6 +101,33 @@ class Ragged:
         """These rows, in this order."""
         starts = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
         return Ragged(values=self.values[self.places(rows)], starts=starts)
+
+    def some(self, rows: NDArray[np.int64]) -> tuple[Ragged, NDArray[np.int64]]:
+        """These rows, sharing what they shared, and where in `values` theirs stood; for arrays beside `values`, too."""
+        if self.until is None:
+            return self.take(rows), self.places(rows)
+        return Ragged.sharing(self.values, self.starts[:-1][rows], self.until[rows])
+
+    def hold(self, rows: NDArray[np.int64], wanted: NDArray[Any]) -> NDArray[np.bool_]:
+        """(T,): whether row rows[t] holds the value wanted[t], from 0 up; the values are sorted once."""
+        width = len(self.values) + 1
+        # One more key, below all others: there is always one before.
+        keys = np.sort(np.append(self.values.astype(np.int64) * width + np.arange(width - 1), -1))
+        first = wanted.astype(np.int64) * width
+        newest = keys[np.searchsorted(keys, first + self.ends[rows]) - 1]  # of this value, before the row's end
+        return newest >= first + self.starts[rows]
+
+    @classmethod
+    def sharing(
+        cls, values: NDArray[np.int32], first: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> tuple[Ragged, NDArray[np.int64]]:
+        """Row b is values[first[b] : ends[b]], without what no row has; and where the values that are left stood."""
+        depth = np.bincount(first, minlength=len(values) + 1) - np.bincount(ends, minlength=len(values) + 1)
+        kept = np.flatnonzero(np.cumsum(depth)[:-1])
+        first, ends = np.searchsorted(kept, first), np.searchsorted(kept, ends)
+        starts = np.append(first, len(kept))
+        apart = np.array_equal(starts[1:], ends) and not starts[0]
+        return cls(values=values[kept], starts=starts, until=None if apart else ends), kept
 
     @classmethod
     def of(cls, rows: list[list[int]] | list[NDArray[np.int32]]) -> Ragged:
@@ -165,7 +208,7 @@ class Queries:
         return len(self.user)
 
     def take(self, rows: NDArray[np.int64]) -> Queries:
-        """These queries, in this order."""
+        """These queries, in this order, each with a history of its own: what a model is asked."""
         return Queries(
             user=self.user[rows],
             history=self.history.take(rows),
@@ -177,6 +220,15 @@ class Queries:
     def chunks(self, rows: int) -> Iterator[Queries]:
         """The same, so many at a time."""
         return (self.take(np.arange(i, min(i + rows, len(self)))) for i in range(0, len(self), rows))
+
+    def parts(self, most: int, each: int = 0) -> Iterator[NDArray[np.int64]]:
+        """Runs of rows, with `most` events of histories at most, every row counting `each` more; or single rows."""
+        until, done = np.cumsum(self.history.lengths + each), 0
+        while done < len(self):
+            before = until[done - 1] if done else 0
+            end = max(done + 1, int(np.searchsorted(until, before + most, side="right")))
+            yield np.arange(done, end)
+            done = end
 
     @classmethod
     def of(cls, histories: list[list[int]]) -> Queries:
@@ -214,13 +266,22 @@ class Cases:
         return len(self.queries)
 
     def take(self, rows: NDArray[np.int64]) -> Cases:
-        """These cases, in this order."""
+        """These cases, in this order; histories that share events still do."""
+        queries = self.queries
+        history, places = queries.history.some(rows)
         origin = self.origin and Origin(
             owner=self.origin.owner[rows],
-            history=self.origin.history[self.queries.history.places(rows)],
+            history=self.origin.history[places],
             targets=self.origin.targets[self.targets.places(rows)],
         )
-        return replace(self, queries=self.queries.take(rows), targets=self.targets.take(rows), origin=origin)
+        taken = Queries(
+            user=queries.user[rows],
+            history=history,
+            history_at=queries.history_at[places],
+            at=queries.at[rows],
+            profile=queries.profile[rows],
+        )
+        return replace(self, queries=taken, targets=self.targets.take(rows), origin=origin)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from training.popularity_metrics import (
 from training.slices import Slicing, slicings
 
 CHUNK_SCORES = 2**24
-"""Scores held at a time unless told otherwise: 64 MB as float32, and as much again while they are ranked."""
+"""Scores and events of histories held at a time unless told otherwise: 64 MB, as much again while ranked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +125,14 @@ def evaluate(
         raise ValueError("there is no case to evaluate; the protocol gave none")
     name, items = name or model.name, train.items
     refuse_targets(cases.targets, items)
-    rows = chunk or max(1, CHUNK_SCORES // items)
+    runs = cases.queries.parts(CHUNK_SCORES, each=items) if chunk is None else _runs(len(cases), chunk)
     found: list[Ragged] = []
     top: list[NDArray[np.int32]] = []
-    for start in range(0, len(cases), rows):
-        part = cases.take(np.arange(start, min(start + rows, len(cases))))
-        seen = part.queries.history if part.filter_seen else None
-        scores_BV = masked(model.score(part.queries), part.candidates, seen, of=f"{name}, queries from {start}")
-        found.append(places(scores_BV, part.targets, of=f"{name}, queries from {start}"))
+    for rows in runs:
+        asked, of = cases.queries.take(rows), f"{name}, queries from {rows[0]}"
+        seen = asked.history if cases.filter_seen else None
+        scores_BV = masked(model.score(asked), cases.candidates, seen, of=of)
+        found.append(places(scores_BV, cases.targets.take(rows), of=of))
         top.append(top_k(scores_BV, max(ks)))
     top_BK = np.concatenate(top)
     everywhere = Ragged(values=np.concatenate([part.values for part in found]), starts=cases.targets.starts)
@@ -149,6 +149,10 @@ def evaluate(
         catalogue=_catalogue(top_BK, cases, train, ks),
         slicings=slicings(cases, train),
     )
+
+
+def _runs(count: int, rows: int) -> Iterator[NDArray[np.int64]]:
+    return (np.arange(start, min(start + rows, count)) for start in range(0, count, rows))
 
 
 def _popularity_values(
@@ -199,6 +203,7 @@ def digest(cases: Cases) -> str:
             queries.profile,
         ),
         *(cases.targets.values, cases.targets.starts, cases.candidates),
+        *([] if queries.history.until is None else [queries.history.until]),
     ):
         found.update(f"{part.dtype}{part.shape}".encode())
         found.update(np.ascontiguousarray(part).data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -128,15 +128,18 @@ def _check_cases(split: Split, part: str, cases: Cases) -> None:
     origin, events, queries = _origin(cases), split.data.events, cases.queries
     if len(origin.history) != len(queries.history.values) or len(origin.targets) != len(cases.targets.values):
         raise Leak(f"{_who(split)}: {part} histories or targets hold events that they do not name; make it anew")
-    rows, wanted = queries.history.rows, cases.targets.rows
+    wanted = cases.targets.rows
     shown, asked = origin.history, origin.targets
     other = (events.item[shown] != queries.history.values) | (events.at[shown] != queries.history_at)
-    other |= events.user[shown] != origin.owner[rows]
     _refuse(split, f"{part} histories are other than the events they name", shown[other])
+    there, oldest, newest = _edges_of(cases)
+    mixed = ~_steady(events.user[shown], shown, oldest, newest) | (events.user[shown[newest]] != origin.owner[there])
+    _refuse(split, f"{part} histories are of others, or not in order", shown[newest[mixed]])
     other = (events.item[asked] != cases.targets.values) | (events.user[asked] != origin.owner[wanted])
     _refuse(split, f"{part} targets are other than the events they name", asked[other])
     first = np.minimum.reduceat(asked, cases.targets.starts[:-1])
-    _refuse(split, f"{part} histories reach to their target or beyond", shown[shown >= first[rows]])
+    last = shown[newest]
+    _refuse(split, f"{part} histories reach to their target or beyond", last[last >= first[there]])
     _refuse(
         split, f"{part} queries are asked at another time than their target's", first[events.at[first] != queries.at]
     )
@@ -162,7 +165,8 @@ def _check_time(split: Split) -> None:
     tuned, asked = _origin(split.validation).targets, _origin(split.test).targets
     _refuse(split, "validation targets are as late as a test target, or later", tuned[at[tuned] >= at[asked].min()])
     for part, cases in (("validation", split.validation), ("test", split.test)):
-        late = cases.queries.history_at >= cases.queries.at[cases.queries.history.rows]
+        there, _, newest = _edges_of(cases)
+        late = newest[cases.queries.history_at[newest] >= cases.queries.at[there]]
         _refuse(split, f"{part} histories hold events as late as their target, or later", _origin(cases).history[late])
 
 
@@ -258,6 +262,21 @@ def _origin(cases: Cases) -> Origin:
     return cases.origin
 
 
+def _edges_of(cases: Cases) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The cases that have a history, and where in its values the oldest and the newest event of each stand."""
+    history = cases.queries.history
+    there = np.flatnonzero(history.lengths)
+    return there, history.starts[there], history.ends[there] - 1
+
+
+def _steady(
+    user: NDArray[np.int32], place: NDArray[np.int64], oldest: NDArray[np.int64], newest: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Per history: all is of one user, and in the order of the events."""
+    odd = np.append(0, np.cumsum((user[1:] != user[:-1]) | (place[1:] <= place[:-1])))
+    return odd[oldest] == odd[newest]
+
+
 def _shown(split: Split) -> NDArray[np.bool_]:
     """(N,): the events of training and of all histories."""
     shown = np.zeros(len(split.data.events), np.bool_)
@@ -291,8 +310,4 @@ def _groups(split: Split) -> NDArray[np.int32]:
 def _met(split: Split, cases: Cases) -> NDArray[np.bool_]:
     """(T,): the target's recording is in the history."""
     groups, history, targets = _groups(split), cases.queries.history, cases.targets
-    shown, asked = groups[history.values].astype(np.int64), groups[targets.values].astype(np.int64)
-    if len(targets.values) == len(targets):  # one each: no sort
-        return np.bincount(history.rows[shown == asked[history.rows]], minlength=len(targets)) > 0
-    width = int(groups.max()) + 1
-    return np.isin(targets.rows * width + asked, history.rows * width + shown)
+    return replace(history, values=groups[history.values]).hold(targets.rows, groups[targets.values])

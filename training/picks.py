@@ -45,11 +45,29 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spans:
+    """Rows of places that may have many in common: row b is among[first[b] : end[b]]."""
+
+    among: Places  # ascending
+    first: Places  # (B,)
+    end: Places  # (B,)
+
+    def take(self, chosen: NDArray[np.bool_]) -> Spans:
+        """The rows of the mask."""
+        return Spans(among=self.among, first=self.first[chosen], end=self.end[chosen])
+
+    def of(self, values: NDArray[np.int32]) -> tuple[Ragged, Places]:
+        """What of the events' values, (N,), the rows hold; and the places of what is held."""
+        rows, kept = Ragged.sharing(values[self.among], self.first, self.end)
+        return rows, self.among[kept]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picks:
     """What is asked, of whom: B cases."""
 
     owner: NDArray[np.int32]  # (B,)
-    history: Rows
+    history: Spans
     targets: Rows
 
     def take(self, chosen: NDArray[np.bool_]) -> Picks:
@@ -60,7 +78,8 @@ class Picks:
 def single(events: Events, bounds: Places, targets: Places, ends: Places | None = None) -> Picks:
     """A case per target (place), with all of its user's events before `ends`, or before the target itself."""
     owner = events.user[targets]
-    history = Rows.between(bounds[owner], targets if ends is None else ends)
+    every = np.arange(len(events))
+    history = Spans(among=every, first=bounds[owner], end=targets if ends is None else ends)
     return Picks(owner=owner, history=history, targets=Rows(values=targets, starts=np.arange(len(targets) + 1)))
 
 
@@ -73,7 +92,7 @@ def usable(
     it; nor one whose recording is: it would be found by looking for its twin.
     """
     notes: list[str] = []
-    long = np.diff(picks.history.starts) >= least_history
+    long = picks.history.end - picks.history.first >= least_history
     if lost := int((~long).sum()):
         notes.append(f"{lost:,} cases left out: fewer than {least_history} events in the history")
     picks = picks.take(long)
@@ -95,14 +114,15 @@ def cases(
     picks: Picks, data: Dataset, *, candidates: NDArray[np.bool_], known: NDArray[np.bool_], filter_seen: bool
 ) -> Cases:
     """The cases as models are asked; `known` (U,): the users that training has seen."""
-    events, history, targets = data.events, picks.history, picks.targets
+    events, targets = data.events, picks.targets
+    history, places = picks.history.of(events.item)
     profiles = (
         data.profiles[picks.owner] if data.profiles is not None else np.full((len(picks.owner), 2), NOBODY, np.int32)
     )
     queries = Queries(
         user=np.where(known[picks.owner], picks.owner, UNKNOWN).astype(np.int32),
-        history=Ragged(values=events.item[history.values], starts=history.starts),
-        history_at=events.at[history.values],
+        history=history,
+        history_at=events.at[places],
         at=events.at[targets.values[targets.starts[:-1]]],
         profile=profiles,
     )
@@ -111,7 +131,7 @@ def cases(
         targets=Ragged(values=events.item[targets.values], starts=targets.starts),
         candidates=candidates,
         filter_seen=filter_seen,
-        origin=Origin(owner=picks.owner, history=history.values, targets=targets.values),
+        origin=Origin(owner=picks.owner, history=places, targets=targets.values),
     )
 
 
@@ -126,10 +146,4 @@ def _first_of_its_row(targets: Rows, item: NDArray[np.int32]) -> NDArray[np.bool
 
 def _met(picks: Picks, group: NDArray[np.int32]) -> NDArray[np.bool_]:
     """(T,): the group of the target is in the history; `group` (N,) is that of each event."""
-    history, targets = picks.history, picks.targets
-    if len(targets.values) == len(picks.owner):  # one each: no sort
-        same = group[history.values] == group[np.repeat(targets.values, np.diff(history.starts))]
-        before = np.concatenate([[0], np.cumsum(same)])
-        return before[history.starts[1:]] > before[history.starts[:-1]]
-    width = np.int64(group.max(initial=0)) + 1
-    return np.isin(targets.rows * width + group[targets.values], history.rows * width + group[history.values])
+    return picks.history.of(group)[0].hold(picks.targets.rows, group[picks.targets.values])

@@ -99,7 +99,8 @@ def known(histories: Ragged, items: int) -> Ragged:
     if kept.all():
         return histories
     before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-    return Ragged(values=histories.values[kept], starts=before[histories.starts])
+    until = None if histories.until is None else before[histories.until]
+    return Ragged(values=histories.values[kept], starts=before[histories.starts], until=until)
 
 
 def padded(histories: Ragged, rows: NDArray[np.int64], length: int) -> tuple[Tensor, Tensor]:
@@ -107,7 +108,7 @@ def padded(histories: Ragged, rows: NDArray[np.int64], length: int) -> tuple[Ten
     known = np.minimum(histories.lengths[rows], length)
     steps = np.arange(max(int(known.max(initial=0)), 1))
     real_BT = steps < known[:, None]
-    at_BT = (histories.starts[rows + 1] - known)[:, None] + steps
+    at_BT = (histories.ends[rows] - known)[:, None] + steps
     items_BT = np.zeros(real_BT.shape, np.int64)
     items_BT[real_BT] = histories.values[at_BT[real_BT]]
     return torch.from_numpy(items_BT), torch.from_numpy(known)

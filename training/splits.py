@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from training import leaks
 from training.data import NO_TIME, NOBODY, Cases, Dataset, Feature, Split, TrainingSet
 from training.known_at import as_of
-from training.picks import Picks, Rows, cases, single, usable
+from training.picks import Picks, Rows, Spans, cases, single, usable
 from training.protocols import ColdItems, Loo, Playlist, Prepare, Protocol, Temporal, UserHoldout, milliseconds
 
 
@@ -226,7 +226,7 @@ def _playlist(data: Dataset, protocol: Playlist) -> Cut:
     def asked(users: NDArray[np.bool_]) -> Picks:
         owner = np.flatnonzero(users)
         first = bounds[1:][owner] - hidden[owner]
-        history = Rows.between(bounds[owner], first)
+        history = Spans(among=np.arange(len(events)), first=bounds[owner], end=first)
         return Picks(owner=owner.astype(np.int32), history=history, targets=Rows.between(first, bounds[1:][owner]))
 
     return Cut(train=~(held[0] | held[1])[events.user], validation=asked(held[0]), test=asked(held[1]))
@@ -261,8 +261,9 @@ def _last_ones(data: Dataset, asked: NDArray[np.bool_], visible: NDArray[np.bool
     taken = np.minimum(count, per_user or len(data.events))
     rows = Rows.between(first + count - taken, first + count)
     chosen = Rows(values=targets[rows.values], starts=rows.starts)
-    history = Rows.between(bounds[owners], chosen.values[chosen.starts[:-1]])
-    return Picks(owner=owners.astype(np.int32), history=history.keep(visible[history.values]), targets=chosen)
+    among = np.flatnonzero(visible)
+    first, end = (np.searchsorted(among, at) for at in (bounds[owners], chosen.values[chosen.starts[:-1]]))
+    return Picks(owner=owners.astype(np.int32), history=Spans(among=among, first=first, end=end), targets=chosen)
 
 
 _CUTS: dict[type[Protocol], Callable[[Dataset, Any], Cut]] = {

@@ -15,7 +15,7 @@ from training import leaks
 from training.data import Cases, Dataset, Events, Feature, Origin, Queries, Ragged, Split
 from training.splits import known_features, training_set
 
-_SAID, _ARRAYS, _VERSION = "split.json", "split.npz", 1
+_SAID, _ARRAYS, _VERSION = "split.json", "split.npz", 2
 _TEXTS = ("name", "item_ids", "user_ids", "titles", "kinds", "genders", "countries", "honest_time", "met", "notes")
 _OF_ITEMS = ("years", "recordings", "works", "profiles")
 _LISTS = ("creators", "genres")
@@ -113,7 +113,7 @@ def _cases(part: str, cases: Cases) -> Arrays:
 
 def _read_cases(part: str, arrays: Arrays, filter_seen: bool) -> Cases:
     mine = {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
-    history, targets = (Ragged(values=mine[f"{n}.values"], starts=mine[f"{n}.starts"]) for n in ("history", "targets"))
+    history, targets = (_filled(name, mine) for name in ("history", "targets"))
     alone = {name: mine[name] for name in ("user", "history_at", "at", "profile")}
     return Cases(
         queries=Queries(history=history, **alone),
@@ -125,9 +125,15 @@ def _read_cases(part: str, arrays: Arrays, filter_seen: bool) -> Cases:
 
 
 def _ragged(name: str, rows: Ragged | None) -> Arrays:
-    return {} if rows is None else {f"{name}.values": rows.values, f"{name}.starts": rows.starts}
+    if rows is None:
+        return {}
+    found: Arrays = {f"{name}.values": rows.values, f"{name}.starts": rows.starts}
+    return found if rows.until is None else found | {f"{name}.until": rows.until}
 
 
 def _read_ragged(name: str, arrays: Arrays) -> Ragged | None:
-    there = f"{name}.values" in arrays
-    return Ragged(values=arrays[f"{name}.values"], starts=arrays[f"{name}.starts"]) if there else None
+    return _filled(name, arrays) if f"{name}.values" in arrays else None
+
+
+def _filled(name: str, arrays: Arrays) -> Ragged:
+    return Ragged(**{part: arrays.get(f"{name}.{part}") for part in ("values", "starts", "until")})  # type: ignore[arg-type]

@@ -191,4 +191,4 @@ def before(
 
 def newest(history: Ragged, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The same of each row of histories."""
-    return before(history.values, history.starts[:-1], history.starts[1:], length)
+    return before(history.values, history.starts[:-1], history.ends, length)

@@ -12,7 +12,7 @@ from training import leaks, splits
 from training.data import Dataset, Feature, Split
 from training.fitted import fit_scaler
 from training.leaks import Leak, check, graph_edges
-from training.picks import Picks, Rows
+from training.picks import Picks, Rows, Spans
 from training.protocols import ColdItems, Loo, Playlist, Protocol, Temporal, UserHoldout
 from training.splits import Cut, build
 
@@ -36,10 +36,12 @@ def cut_of(protocol: Protocol, data: Dataset = DATA) -> Cut:
 
 def longer(picks: Picks, places: list[int]) -> Picks:
     """The first case's history, and these events."""
-    rows = [picks.history.values[a:b] for a, b in zip(picks.history.starts, picks.history.starts[1:], strict=False)]
+    spans = picks.history
+    rows = [spans.among[a:b] for a, b in zip(spans.first, spans.end, strict=True)]
     rows[0] = np.concatenate([rows[0], places]).astype(np.int64)
-    starts = np.cumsum([0, *map(len, rows)])
-    return replace(picks, history=Rows(values=np.concatenate(rows), starts=starts))
+    ends = np.cumsum([*map(len, rows)])
+    first = ends - [*map(len, rows)]
+    return replace(picks, history=Spans(among=np.concatenate(rows), first=first, end=ends))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)

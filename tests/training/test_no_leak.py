@@ -71,13 +71,13 @@ def test_no_split_leaks(protocol: Protocol, data: Dataset, filter_seen: bool) ->
 
 def _each(cases: Cases) -> list[tuple[int, bool, list[int], list[int]]]:
     """Owner, whether the model is told nobody, places of history and targets."""
-    origin, history, targets = cases.origin, cases.queries.history.starts, cases.targets.starts
+    origin, history, targets = cases.origin, cases.queries.history, cases.targets.starts
     assert origin
     return [
         (
             int(origin.owner[row]),
             bool(cases.queries.user[row] == UNKNOWN),
-            origin.history[history[row] : history[row + 1]].tolist(),
+            origin.history[history.starts[row] : history.ends[row]].tolist(),
             origin.targets[targets[row] : targets[row + 1]].tolist(),
         )
         for row in range(len(cases))

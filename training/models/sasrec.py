@@ -28,6 +28,8 @@ from training.user_tower import export_user_tower
 
 AT_A_TIME = 512
 """Queries, when asked."""
+EVENTS_AT_A_TIME = 2**22
+"""Of histories, when validated: 16 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,9 @@ class _NextItemTask:
         return -self._loss_of_first(cases)
 
     def _loss_of_first(self, cases: Cases) -> float:
-        hidden_BD = torch.from_numpy(_last_states(self.module, cases.queries.history))
+        runs = cases.queries.parts(EVENTS_AT_A_TIME)
+        states = [_last_states(self.module, cases.queries.history.take(rows)) for rows in runs]
+        hidden_BD = torch.from_numpy(np.concatenate(states))
         targets_B = torch.from_numpy(cases.targets.values[cases.targets.starts[:-1]].astype(np.int64))
         vectors_VD, bias_V = self.module.scored_VD, self.module.bias_V
         device = vectors_VD.device
