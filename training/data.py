@@ -109,7 +109,12 @@ class Ragged:
         return Ragged.sharing(self.values, self.starts[:-1][rows], self.until[rows])
 
     def hold(self, rows: NDArray[np.int64], wanted: NDArray[Any]) -> NDArray[np.bool_]:
-        """(T,): whether row rows[t] holds the value wanted[t], from 0 up; the values are sorted once."""
+        """(T,): whether row rows[t] holds the value wanted[t], from 0 up; linear but for a sort of the values."""
+        lengths = self.lengths[rows]
+        if lengths.sum() <= 2 * len(self.values):  # looking at each takes half as long as the sort (10 M values)
+            same = self.values[self.places(rows)] == np.repeat(wanted, lengths)
+            count, ends = np.append(0, np.cumsum(same)), np.cumsum(lengths)
+            return count[ends] > count[ends - lengths]
         width = len(self.values) + 1
         # One more key, below all others: there is always one before.
         keys = np.sort(np.append(self.values.astype(np.int64) * width + np.arange(width - 1), -1))

@@ -62,15 +62,17 @@ def test_rows_that_are_taken_have_values_of_their_own_and_some_still_share() -> 
     assert (lists(some), some.values.tolist(), places.tolist()) == ([[5, 6], [5, 6, 7]], [5, 6, 7], [0, 1, 2])
 
 
-def test_a_row_holds_what_lies_between_its_ends() -> None:
+@pytest.mark.parametrize("many", [2_000, 10])
+def test_a_row_holds_what_lies_between_its_ends(many: int) -> None:
     values = DICE.integers(4, size=50).astype(np.int32)
     first = DICE.integers(51, size=200)
     ends = np.minimum(first + DICE.integers(9, size=200), 50)
     rows = Ragged(values=values, starts=np.append(first, 50), until=ends)
-    asked, wanted = DICE.integers(200, size=2_000), DICE.integers(5, size=2_000)
+    asked, wanted = DICE.integers(200, size=many), DICE.integers(5, size=many)
     expected = [w in values[first[r] : ends[r]] for r, w in zip(asked, wanted, strict=True)]
     assert rows.hold(asked, wanted).tolist() == expected
-    assert 0 < sum(expected) < 2_000
+    assert 0 < sum(expected) < many
+    assert (rows.lengths[asked].sum() > 2 * len(values)) == (many > 10)  # both ways of looking
 
 
 def test_histories_of_all_cases_hold_each_event_once(split: Split) -> None:
