@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployments.cli_common import CatalogueArg, JsonOption, built, print_json, print_table, printable, tell, write_file
+from deployments.cli_promoted import promoting
 
 if TYPE_CHECKING:
     from tasks.recommend import Answer
@@ -42,19 +43,22 @@ def train(
         raise ValueError(f"the catalogue '{chosen.catalogue}' names no recipe under `training:`; pass --recipe")
     recipes = [load_recipe(name) for name in names]
     say = (lambda line: None) if as_json else tell
-    found = [
-        train_recipe(store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again)
-        for one in recipes
-    ]
-    pages = [publish_pages(store, one.model_id, anew=one.new) for one in found]
-    if as_json:
-        print_json([one.as_json() | {"report": page} for one, page in zip(found, pages, strict=True)])
-        return
-    for one, page in zip(found, pages, strict=True):
-        _show(one)
-        typer.echo(f"report: {page or 'none, it was trained before reports were kept; --again trains it anew'}")
-    for slot, model in sorted(champions(store).items()):
-        typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
+    with promoting(catalogue, chosen, store, quiet=as_json):
+        found = [
+            train_recipe(
+                store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again
+            )
+            for one in recipes
+        ]
+        pages = [publish_pages(store, one.model_id, anew=one.new) for one in found]
+        if as_json:
+            print_json([one.as_json() | {"report": page} for one, page in zip(found, pages, strict=True)])
+            return
+        for one, page in zip(found, pages, strict=True):
+            _show(one)
+            typer.echo(f"report: {page or 'none, it was trained before reports were kept; --again trains it anew'}")
+        for slot, model in sorted(champions(store).items()):
+            typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
 
 
 def _show(trained: "Trained") -> None:
@@ -181,9 +185,10 @@ def promote(
     """
     from tasks.training import promote_by_hand
 
-    _, store = built(catalogue)
-    model = promote_by_hand(store, model_id, note=note)
-    typer.secho(f"served: {model.model_id}, for {model.slot}", fg="green", bold=True)
+    chosen, store = built(catalogue)
+    with promoting(catalogue, chosen, store):
+        model = promote_by_hand(store, model_id, note=note)
+        typer.secho(f"served: {model.model_id}, for {model.slot}", fg="green", bold=True)
 
 
 def recommend(
@@ -207,8 +212,8 @@ def recommend(
     """
     from storage.models import champions
     from storage.releases import find_release
-    from tasks.recommend import Asked
     from tasks.recommend import recommend as answer_of
+    from tasks.recommend_who import Asked
 
     _, store = built(catalogue)
     release = find_release(store, release_id)
@@ -229,4 +234,5 @@ def _show_answer(slot: str, answer: "Answer") -> None:
     for note in answer.notes:
         tell(f"note: {note}")
     rows = [{"title": r["title"], "score": f"{r['score']:.3f}", "why": r["why"]} for r in answer.rows]
-    print_table(f"{slot}: by {answer.by}, model {answer.model_id}, release {answer.release_id}", rows)
+    index = f"index {answer.index}" if answer.index else "no index"
+    print_table(f"{slot}: by {answer.by}, model {answer.model_id}, release {answer.release_id}, {index}", rows)

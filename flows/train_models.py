@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.run_training import open_training, train
+from tasks.run_training import open_training, train, trained
 
 
 @flow(name="train-models")
@@ -21,6 +21,9 @@ def train_models(
 
     Returns:
         Per recipe the model, its figures and the verdict on it.
+
+    Raises:
+        RecipesFailed: Some failed, after all were tried; it has the rows of all.
     """
     with open_training(catalogue, release, recipes, quiet=quiet) as training:
-        return [train(training, recipe) for recipe in training.recipes]
+        return trained(training, [train(training, recipe) for recipe in training.recipes])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.releases import Release
-from tasks.recommend import Shelf, answer_of, query_of
+from tasks.recommend import answer_of, query_of
+from tasks.recommend_who import Shelf
 from tasks.report_gallery import listed, titled
 from tasks.report_html import number, plural, section, text
 

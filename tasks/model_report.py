@@ -13,7 +13,8 @@ from storage.releases import find_release
 from storage.store import Store
 from tasks import model_cases, model_sections, model_shown, report_maps
 from tasks.model_shown import NotShown
-from tasks.recommend import Shelf, titles_of
+from tasks.recommend import titles_of
+from tasks.recommend_who import Shelf
 from tasks.report_gallery import Coloured, Drawn, embeddings, script_data
 from tasks.report_html import number
 from tasks.report_page import RIGHTS, Count, Head, page

@@ -3,6 +3,7 @@
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tasks.publish import Publishing, Unpublishable, publish_bundle
 from tasks.serving import stored
 from tasks.settings_recipes import Recipe
 from tasks.training import read
+from training.models.registry import model_class
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -68,7 +70,7 @@ def publish_champion(store: Store, slot: str | None = None, *, data: Dataset | N
     recipe = Recipe.model_validate(champion.recipe)
     release = find_release(store, champion.release_id)
     with stored(store, champion) as held:
-        if not hasattr(held.model, "export_onnx"):
+        if not has_user_tower(champion):
             raise NoUserTower(
                 f"publish {champion.model_id}: a model '{recipe.model}' has no user tower, so no index can serve it; "
                 "`mediateca recommend` asks it; a two_tower or sasrec can be published"
@@ -105,6 +107,23 @@ def _outcome(store: Store, champion: Model, *, again: bool) -> Outcome:
         return replace(found, bundle=publish_champion(store, champion.slot))
     except (StoreError, NoSuchRelease) as exc:
         return replace(found, error=exc)
+
+
+def has_user_tower(model: Model) -> bool:
+    """Whether an index can serve it: its scores are inner products, and its user tower runs without torch."""
+    return hasattr(model_class(model.recipe["model"]), "export_onnx")
+
+
+def newly_served(store: Store, before: Mapping[str, Model]) -> list[Model]:
+    """The champions that were none `before`, by slot."""
+    was = {slot: model.model_id for slot, model in before.items()}
+    return [model for slot, model in sorted(champions(store).items()) if was.get(slot) != model.model_id]
+
+
+def unpublished(store: Store) -> list[Model]:
+    """The champions that an index could serve and none does, by slot."""
+    found = sorted(champions(store).items())
+    return [model for slot, model in found if published_model(store, slot) != model.model_id and has_user_tower(model)]
 
 
 def published_model(store: Store, slot: str) -> str | None:

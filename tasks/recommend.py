@@ -1,9 +1,11 @@
-"""What `mediateca recommend` answers: the champion's list for a user or a history, and what answers in its place."""
+"""What `mediateca recommend` answers: the champion's list for a user or a history, and what answers in its place.
+
+Where the champion is served from an index, that index is asked, as services ask it; else the model itself.
+"""
 
 # Annotations stay text: numpy is imported at its first use.
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +13,19 @@ from storage.lazy import np
 from storage.models import champions
 from storage.releases import Release
 from storage.store import Store
+from storage.vector_index import VectorIndex
+from tasks.publish_champion import published_model
+from tasks.recommend_who import Asked, Shelf, history_of, profile_of
 from tasks.serving import Stored, stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from storage.opened_bundle import OpenedBundle
     from training.data import Queries
 
 MOST = 1_000
 _REASONS = 50  # items of a history that may be the reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Who is recommended to: a user of the release, or a history; what the user's row says counts unless told else."""
-
-    user: str | None = None
-    items: tuple[str, ...] = ()  # item_ids or titles, oldest first
-    country: str | None = None
-    gender: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +37,7 @@ class Answer:
     by: str  # model, country, everybody: the step of the fallback chain that answered
     model_id: str
     release_id: str
+    index: str | None  # the bundle that answered; None where the model itself did, or popularity
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -49,27 +46,11 @@ class Answer:
             "by": self.by,
             "model": self.model_id,
             "release": self.release_id,
+            "index": self.index,
             "history": self.history,
             "notes": list(self.notes),
             "recommendations": self.rows,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shelf:
-    """A model, and the titles that the release has of its items; an item without one is in it no more."""
-
-    held: Stored
-    titles: Sequence[str | None]  # V
-
-    @property
-    def there(self) -> NDArray[np.bool_]:
-        """(V,): what can be recommended."""
-        return np.array([title is not None for title in self.titles])
-
-    def named(self, number: int) -> str:
-        """The title of an item, or its id."""
-        return self.titles[number] or self.held.item_ids[number]
 
 
 class NothingServed(ValueError):
@@ -86,7 +67,7 @@ def recommend(store: Store, release: Release, slot: str, asked: Asked, *, k: int
     Raises:
         NothingServed: The slot has no champion.
         ValueError: `k` is out of range.
-        StoreError: The model's files are not there.
+        StoreError: The files of the model, or of the index that serves it, are not whole.
     """
     if not 1 <= k <= MOST:
         raise ValueError(f"-k {k}: expected 1 to {MOST:,}")
@@ -97,9 +78,11 @@ def recommend(store: Store, release: Release, slot: str, asked: Asked, *, k: int
             f"release {release.release_id}: no model is served for '{slot}'; {known}; `mediateca train`"
         )
     with stored(store, served[slot]) as held:
-        shelf = Shelf(held=held, titles=titles_of(store, release, held))
-        profile, notes = _profile(store, release, asked)
-        history, lost = _history(store, release, shelf, asked)
+        indexed = published_model(store, slot) == held.row.model_id
+        bundle = VectorIndex(store.url, slot).current() if indexed else None
+        shelf = Shelf(held=held, titles=titles_of(store, release, held), bundle=bundle)
+        profile, notes = profile_of(store, release, asked)
+        history, lost = history_of(store, release, shelf, asked)
         if lost:
             notes.append(f"left out, as the model does not know them: {', '.join(lost[:5])}")
         return answer_of(shelf, release, history, profile, notes, k)
@@ -131,21 +114,42 @@ def answer_of(
         by=by,
         model_id=held.row.model_id,
         release_id=release.release_id,
+        index=shelf.bundle.manifest["bundle"] if shelf.bundle and by == "model" else None,
         notes=tuple(notes),
     )
 
 
 def _by_model(shelf: Shelf, history: list[int], profile: tuple[str, str], k: int) -> list[dict[str, Any]]:
+    if shelf.bundle is None:
+        found = _from_model(shelf, history, profile, k)
+    else:
+        found = _from_index(shelf, shelf.bundle, history, profile, k)
+    known = [shelf.number[name] for name in found if name in shelf.number]
+    whys = dict(zip(known, _because(shelf, history, np.array(known, np.int32)), strict=True))
+    return [_row(shelf, name, score, whys.get(shelf.number.get(name, -1))) for name, score in found.items()]
+
+
+def _from_model(shelf: Shelf, history: list[int], profile: tuple[str, str], k: int) -> dict[str, float]:
+    """Items and scores, the best first."""
     from training.metrics import masked, top_k
 
-    held = shelf.held
-    query = query_of(held, history, profile)
-    scores = held.model.score(query)
-    seen = query.history if held.row.facts["filter_seen"] else None
-    best = top_k(masked(scores, shelf.there, seen, of=held.row.model_id), k)[0]
-    best = best[best >= 0]
-    whys = _because(shelf, history, best)
-    return [_row(shelf, n, float(scores[0, n]), why) for n, why in zip(best.tolist(), whys, strict=True)]
+    query = query_of(shelf.held, history, profile)
+    scores = shelf.held.model.score(query)
+    seen = query.history if shelf.held.row.facts["filter_seen"] else None
+    best = top_k(masked(scores, shelf.there, seen, of=shelf.held.row.model_id), k)[0]
+    return {shelf.held.item_ids[n]: float(scores[0, n]) for n in best[best >= 0].tolist()}
+
+
+def _from_index(
+    shelf: Shelf, bundle: OpenedBundle, history: list[int], profile: tuple[str, str], k: int
+) -> dict[str, float]:
+    """The same from the bundle, with what was added to it since; what the release holds no more is no answer."""
+    ids, (country, gender) = shelf.held.item_ids, profile
+    met = [ids[n] for n in history]
+    gone = {ids[n] for n in np.flatnonzero(~shelf.there)} | set(met if shelf.held.row.facts["filter_seen"] else ())
+    found = bundle.search(bundle.query(met, gender, country), k, [gone])
+    pairs = zip(found.ids[0].tolist(), found.scores[0].tolist(), strict=True)
+    return {name: score for name, score in pairs if name}
 
 
 def query_of(held: Stored, history: list[int], profile: tuple[str, str]) -> Queries:
@@ -179,63 +183,17 @@ def _times(count: int) -> str:
 def _by_popularity(shelf: Shelf, country: str, k: int) -> list[dict[str, Any]]:
     why = f"popular in {country}" if country else "popular"
     there = [n for n in shelf.held.popular[country] if shelf.titles[n] is not None][:k]
-    return [_row(shelf, n, 1.0 / place, why) for place, n in enumerate(there, 1)]
+    return [_row(shelf, shelf.held.item_ids[n], 1.0 / place, why) for place, n in enumerate(there, 1)]
 
 
-def _row(shelf: Shelf, number: int, score: float, why: str) -> dict[str, Any]:
+def _row(shelf: Shelf, name: str, score: float, why: str | None) -> dict[str, Any]:
+    if name in shelf.number:
+        title = shelf.named(shelf.number[name])
+    else:
+        title = (shelf.bundle and shelf.bundle.titles([name])[0]) or name
     return {
-        "item_id": shelf.held.item_ids[number],
-        "title": shelf.named(number),
+        "item_id": name,
+        "title": title,
         "score": round(score, 6),
-        "why": why,
+        "why": why or "added since the model was trained",
     }
-
-
-# --- who asks
-
-
-def _profile(store: Store, release: Release, asked: Asked) -> tuple[tuple[str, str], list[str]]:
-    """(country, gender) and what is to be told; a user whom the release does not know is nobody."""
-    country, gender, notes = asked.country, asked.gender, list[str]()
-    if asked.user is not None:
-        con = store.database(release.tables, only=("users",))
-        rows = con.execute("select country, gender from users where user_id = ?", [asked.user]).fetchall()
-        if not rows:
-            notes.append(f"release {release.release_id} has no user '{asked.user}'")
-        known = rows[0] if rows else (None, None)
-        country, gender = country or known[0], gender or known[1]
-    return ((country or "").strip().lower(), (gender or "").strip().lower()), notes  # as training reads them
-
-
-def _history(store: Store, release: Release, shelf: Shelf, asked: Asked) -> tuple[list[int], list[str]]:
-    """The model's numbers of what the user met and of what was named, oldest first; and what it does not know."""
-    number = {name: n for n, name in enumerate(shelf.held.item_ids)}
-    met = _met(store, release, shelf.held, asked.user) if asked.user else []
-    titles = _by_title(shelf.titles)
-    found: list[int] = [number[item] for item in met if item in number]
-    lost: list[str] = []
-    for name in asked.items:
-        if (n := number.get(name, titles.get(name.casefold()))) is None:
-            lost.append(name)
-        else:
-            found.append(n)
-    return found, lost
-
-
-def _by_title(titles: Sequence[str | None]) -> dict[str, int]:
-    """The first item of each title, whatever its case."""
-    found: dict[str, int] = {}
-    for n, title in enumerate(titles):
-        if title:
-            found.setdefault(title.casefold(), n)
-    return found
-
-
-def _met(store: Store, release: Release, held: Stored, user: str) -> list[str]:
-    """The item_ids of a user's events of the kind that the model learnt from, oldest first."""
-    con = store.database(release.tables, only=("interactions", "links"))
-    rows = con.execute(
-        "select item_id from interactions where user_id = ? and kind = ? order by time, file, line",
-        [user, held.row.recipe["events"]],
-    )
-    return [item for (item,) in rows.fetchall()]

@@ -221,7 +221,7 @@ def _tell(build: Build, published: Release) -> None:
         event="mediateca.release.published",
         resource={"prefect.resource.id": f"mediateca.catalogue.{name}", "prefect.resource.name": name},
         payload={
-            "catalogue": name,
+            "catalogue": build.catalogue.asked_as,
             "release": published.release_id,
             "partial": published.partial,
             "store": build.store.url,

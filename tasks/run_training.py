@@ -1,22 +1,37 @@
 """Training and publishing under Prefect: a recipe is a task; a promotion is told in an event."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from storage.models import Model, champions
 from storage.releases import find_release
 from storage.store import Store
 from tasks.model_report import publish_pages
 from tasks.progress import Bars
-from tasks.publish_champion import NoUserTower, Outcome, publish_champions
+from tasks.publish_champion import NoUserTower, Outcome, newly_served, publish_champions
 from tasks.settings import Catalogue, load_catalogue
-from tasks.settings_recipes import Recipe, load_recipe
-from tasks.training import Trained, train_recipe
+from tasks.settings_recipes import load_recipe
+from tasks.training import train_recipe
+
+
+class RecipesFailed(RuntimeError):
+    """Some recipes of a run failed; all were tried, and `result` holds a row of each."""
+
+    def __init__(self, release_id: str, result: Sequence[dict[str, Any]]) -> None:
+        """The message has the error of each that failed."""
+        self.result = list(result)
+        failed = [f"{row['recipe']}: {row['error']}" for row in result if "error" in row]
+        super().__init__(
+            f"train-models: {len(failed)} of {len(result)} recipes failed on release {release_id}, the others are "
+            f"done; run it again when these are mended:\n" + "\n".join(failed)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +41,7 @@ class Training:
     catalogue: Catalogue
     store: Store
     release_id: str
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[str, ...]  # names of shipped ones, or paths
     progress: Bars
 
 
@@ -40,7 +55,6 @@ def open_training(
 
     Raises:
         CatalogueError: The catalogue cannot be used.
-        RecipeError: A recipe cannot be used.
         NoSuchRelease: There is none of that name, or none at all.
     """
     chosen = load_catalogue(catalogue)
@@ -50,25 +64,44 @@ def open_training(
             catalogue=chosen,
             store=store,
             release_id=find_release(store, release).release_id,
-            recipes=tuple(load_recipe(name) for name in recipes or chosen.training.recipes),
+            recipes=recipes or chosen.training.recipes,
             progress=bars,
         )
 
 
-def train(training: Training, recipe: Recipe) -> dict[str, Any]:
-    """Train, judge and record one recipe, and say so where its model is served from now on."""
+def train(training: Training, name: str) -> dict[str, Any]:
+    """Train, judge and record one recipe, and say so where another model is served from now on.
 
-    @task(name=recipe.recipe, cache_policy=NO_CACHE, retries=0)
-    def one() -> Trained:
-        tell = training.progress.look
-        return train_recipe(
+    What fails, a recipe that cannot be read included, is a row with its `error`: those after it are tried, too.
+    """
+
+    @task(name=Path(name).stem, cache_policy=NO_CACHE, retries=0)
+    def one() -> dict[str, Any]:
+        recipe, tell = load_recipe(name), training.progress.look
+        made = train_recipe(
             training.store, training.release_id, recipe, tell=lambda line: tell(f"{recipe.recipe}: {line}")
         )
+        return made.as_json() | {"report": publish_pages(training.store, made.model_id, anew=made.new)}
 
-    trained = one()
-    if trained.verdict and trained.verdict["promoted"]:
-        _tell(training, trained)
-    return trained.as_json() | {"report": publish_pages(training.store, trained.model_id, anew=trained.new)}
+    before = champions(training.store)
+    state = one(return_state=True)
+    for model in newly_served(training.store, before):
+        emit_event(**promotion(training.catalogue, training.store, model))
+    found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, dict):
+        return found
+    return {"recipe": Path(name).stem, "release": training.release_id, "error": f"{type(found).__name__}: {found}"}
+
+
+def trained(training: Training, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all recipes.
+
+    Raises:
+        RecipesFailed: Not all are models.
+    """
+    if any("error" in row for row in rows):
+        raise RecipesFailed(training.release_id, rows)
+    return rows
 
 
 def publish(catalogue: str, slot: str | None = None) -> list[dict[str, Any]]:
@@ -91,16 +124,17 @@ def publish(catalogue: str, slot: str | None = None) -> list[dict[str, Any]]:
     return [one.as_json() for one in found]
 
 
-def _tell(training: Training, trained: Trained) -> None:
-    name = training.catalogue.catalogue
-    emit_event(
-        event="mediateca.model.promoted",
-        resource={"prefect.resource.id": f"mediateca.catalogue.{name}", "prefect.resource.name": name},
-        payload={
-            "catalogue": name,
-            "model": trained.model_id,
-            "of": trained.facts["slot"],
-            "release": trained.release_id,
-            "store": training.store.url,
+def promotion(catalogue: Catalogue, store: Store, model: Model) -> dict[str, Any]:
+    """The event that a model is served from now on: `event`, `resource` and `payload`."""
+    name = catalogue.catalogue
+    return {
+        "event": "mediateca.model.promoted",
+        "resource": {"prefect.resource.id": f"mediateca.catalogue.{name}", "prefect.resource.name": name},
+        "payload": {
+            "catalogue": catalogue.asked_as,
+            "model": model.model_id,
+            "of": model.slot,
+            "release": model.release_id,
+            "store": store.url,
         },
-    )
+    }

@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.registry import CONNECTORS, LIVE, unknown_options
@@ -175,6 +175,7 @@ class Catalogue(Strict):
     training: TrainingSettings = TrainingSettings()
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
+    _asked_as: str = PrivateAttr(default="")
 
     @field_validator("store")
     @classmethod
@@ -220,6 +221,17 @@ class Catalogue(Strict):
                     )
         return index
 
+    def of_file(self, path: Path) -> Self:
+        """Itself, knowing where it stands."""
+        whole = path.resolve()
+        self._asked_as = whole.stem if whole.parent == SHIPPED else str(whole)
+        return self
+
+    @property
+    def asked_as(self) -> str:
+        """What loads it in another process: the shipped name, or the whole path of its file."""
+        return self._asked_as or self.catalogue
+
     @property
     def store_url(self) -> str:
         """Where the store lies."""
@@ -240,7 +252,7 @@ def load_catalogue(name_or_path: str) -> Catalogue:
     path = _find(name_or_path)
     found, node = read_settings(path, Catalogue, CatalogueError)
     _refuse_options(found, path.name, node)
-    return found
+    return found.of_file(path)
 
 
 def shipped() -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
-from tasks.settings import Catalogue, CatalogueError, SourceSettings, load_catalogue, shipped
+from tasks.settings import SHIPPED, Catalogue, CatalogueError, SourceSettings, load_catalogue, shipped
 from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import ValidationSettings
 
@@ -49,6 +49,13 @@ def edited(old: str, new: str) -> str:
     """The good catalogue with one piece replaced."""
     assert GOOD.count(old) == 1
     return GOOD.replace(old, new)
+
+
+def test_a_catalogue_knows_how_another_process_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shelf.yml").write_text(GOOD, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load_catalogue("shelf.yml").asked_as == str(tmp_path / "shelf.yml")
+    assert load_catalogue("demo").asked_as == load_catalogue(str(SHIPPED / "demo.yaml")).asked_as == "demo"
 
 
 def test_a_good_catalogue_is_taken_as_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from storage.bundles import add_items, remove_items
 from storage.errors import StoreError
 from storage.folders import folders
 from storage.models import champions, find_model, models, promotions
@@ -20,8 +21,9 @@ from storage.vector_index import VectorIndex
 from tasks import training
 from tasks.judging import other_cases
 from tasks.publish import Unpublishable
-from tasks.publish_champion import NoUserTower, publish_champion, publish_champions, published_model
-from tasks.recommend import Asked, NothingServed, recommend
+from tasks.publish_champion import NoUserTower, publish_champion, publish_champions, published_model, unpublished
+from tasks.recommend import Answer, NothingServed, recommend
+from tasks.recommend_who import Asked
 from tasks.serving import stored
 from tasks.settings_recipes import Recipe, RecipeError, load_recipe
 from tasks.training import Trained, promote_by_hand, train_recipe
@@ -381,7 +383,16 @@ def test_each_slots_champion_is_published_and_one_without_a_user_tower_says_so(s
     sizes = {"dimension": 8, "modality_dimension": 8, "loop": {"epochs": 1}, "batch_size": 64, "pooling": "mean"}
     tower = train(store, "v1", data, recipe("two_tower", items="film", protocol=plays, settings=sizes))
     promote_by_hand(store, tower.model_id, note="")
+    assert [model.model_id for model in unpublished(store)] == [tower.model_id]
+    by_model = recommend(store, find_release(store), "film", Asked(items=("i02", "i04")), k=4)
     made = publish_champion(store, "film", data=data)
+    assert unpublished(store) == []
+    by_index = recommend(store, find_release(store), "film", Asked(items=("i02", "i04")), k=4)
+    assert (by_model.index, by_index.index) == (None, made.bundle_id)
+    assert [row["item_id"] for row in by_index.rows] == [row["item_id"] for row in by_model.rows]
+    assert [row["score"] for row in by_index.rows] == pytest.approx([row["score"] for row in by_model.rows], abs=1e-5)
+    assert recommend(store, find_release(store), "film", Asked(), k=4).index is None  # popularity answers, no index
+    check_additions_and_removals(store, by_index)
     assert (published_model(store, "film"), made.manifest["index"]["count"]) == (tower.model_id, ITEMS)
     with pytest.raises(Unpublishable, match="no champion for track; there are: film"):
         publish_champion(store, "track")
@@ -405,3 +416,14 @@ def test_each_slots_champion_is_published_and_one_without_a_user_tower_says_so(s
     order = np.argsort(-scores, kind="stable")[:3]
     assert (who, answer.ids[0].tolist()) == ("model", [data.item_ids[at] for at in order])
     np.testing.assert_allclose(answer.scores[0], scores[order], atol=1e-5)
+
+
+def check_additions_and_removals(store: Store, before: Answer) -> None:
+    """What came to the index since is recommended, under its title; what went is not."""
+    gone, vectors = before.rows[0]["item_id"], np.ones((1, 8), np.float32) * 9
+    remove_items(store, [gone], slot="film")
+    add_items(store, ["new"], vectors, ["A new one"], slot="film")
+    after = recommend(store, find_release(store), "film", Asked(items=("i02", "i04")), k=ITEMS)
+    rows = {row["item_id"]: row for row in after.rows}
+    assert gone not in rows
+    assert (rows["new"]["title"], rows["new"]["why"]) == ("A new one", "added since the model was trained")
