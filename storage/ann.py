@@ -64,7 +64,8 @@ def kinds(n: int, d: int) -> dict[str, Kind]:
     ]
     if n >= LEAST_FOR_PQ and d >= PER_PART:
         size = n * parts + ivf + 4 * d * d + 1024 * d
-        found.append(Kind("ivf_pq", f"OPQ{parts}_{parts * PER_PART},IVF{lists},PQ{parts}x8", size))
+        # np: no polysemous training, 1.5 s a part, of which no search here makes use (filters by Hamming distance).
+        found.append(Kind("ivf_pq", f"OPQ{parts}_{parts * PER_PART},IVF{lists},PQ{parts}x8np", size))
     return {kind.name: kind for kind in found}
 
 
