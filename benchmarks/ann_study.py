@@ -54,7 +54,8 @@ def study(n: int, out: Path) -> list[dict[str, Any]]:
 def centres() -> F32:
     """(2000, 512), of a variance that falls along the axes as one by their number."""
     dice = np.random.default_rng(0)
-    return unit(dice.standard_normal((2_000, 512), np.float32) / np.sqrt(1 + np.arange(512, dtype=np.float32)))
+    drawn = dice.standard_normal((2_000, 512), np.float32)
+    return unit((drawn / np.sqrt(1 + np.arange(512))).astype(np.float32))
 
 
 def times(indexes: dict[Key, Any], queries: dict[int, F32]) -> dict[Key, list[float]]:
