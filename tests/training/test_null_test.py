@@ -28,7 +28,7 @@ def test_promotions_of_one_seed_are_worth_less_than_as_many_of_all() -> None:
     lucky = Share.of([table(10, *((0, other) for other in range(1, 10)))])
     spread = Share.of([table(10, *((own, (own + 1) % 10) for own in range(9)))])
     assert lucky.promoted == spread.promoted == 0.1
-    # Without the lucky seed 0 of 72, without another one 8 of 72: the jackknife's variance is .01, and .1 x .9 / .01 = 9.
+    # Without the lucky seed 0 of 72, without another one 8 of 72: the jackknife says .01, and .1 x .9 / .01 = 9.
     assert lucky.independent == pytest.approx(9)
     assert spread.independent == 90  # all seeds alike: no more than there are pairs
     assert lucky.high - lucky.low > spread.high - spread.low
