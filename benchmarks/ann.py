@@ -1,7 +1,7 @@
 """The index of a bundle against faiss alone, against theory and against autofaiss; and what dimensions and codes cost.
 
     python -m benchmarks.ann [--vectors 200000] [--dimensions 128 384] [--encode-s 300] [--autofaiss PYTHON] [--json]
-    python -m benchmarks.ann study [--vectors 20000] [--out FOLDER]
+    python -m benchmarks.ann study [--vectors 10000] [--out FOLDER]
 
 Vectors are real ones of MiniLM (overviews and titles of $MEDIATECA_REAL_DATA, as many as are encoded in --encode-s,
 kept in $MEDIATECA_HOME) and, to fill, a mixture around them of intrinsic dimension 16; 128 numbers by PCA. Gaussian
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if args.what == "study":
-        rows = study(args.vectors or 20_000, args.out)
+        rows = study(args.vectors or 10_000, args.out)
     else:
         rows = gates(args.vectors or 200_000, args.dimensions, args.encode_s, args.autofaiss)
     if args.json:
