@@ -72,6 +72,7 @@ def first_block(home: Path, api: str) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",  # other tests run beside these
+        "PREFECT_WORKER_QUERY_SECONDS": "1",  # 10 by default, which is waited for before each of four runs
     }
 
 
