@@ -83,14 +83,9 @@ def _in_a_child(pickle: Path, target: Path) -> None:
 
 
 def _fetched(encoder: Encoder) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from featurizers.hub import fetch
 
-    try:
-        wanted = [_PICKLE, *(p for p in FILES if "safetensors" not in p)]
-        return Path(snapshot_download(encoder.model, revision=encoder.revision, allow_patterns=wanted))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
-        raise NoWeights(f"{encoder.model} at {encoder.revision}: {type(exc).__name__}: {exc}"[:400]) from exc
+    return fetch(encoder.model, encoder.revision, [_PICKLE, *(p for p in FILES if "safetensors" not in p)])
 
 
 def _sha256(path: Path) -> str:

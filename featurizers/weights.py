@@ -238,13 +238,9 @@ def pull_weights(weights: Weights) -> Path:
     if weights.known and weights.known.pickle_sha256 and weights.commit == weights.known.revision:
         raise NoWeights(f"{weights.model} comes as a pickle only; {weights.hint}")
     if not weights.is_folder and not _packaged_files(weights):
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from featurizers.hub import fetch
 
-        try:
-            snapshot_download(weights.model, revision=weights.commit, allow_patterns=list(FILES))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
-            raise NoWeights(f"{weights.model} at {weights.commit}: {type(exc).__name__}: {exc}"[:400]) from exc
+        fetch(weights.model, weights.commit, FILES)
     folder = weights_folder(weights)
     check_weights(weights, folder)
     return folder

@@ -1,6 +1,11 @@
 """Text encoders, proven with tiny random weights: padding does not leak, order stays, weights are pinned."""
 
+import re
+from email.message import Message
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request
 
 import numpy as np
 import pytest
@@ -223,21 +228,42 @@ def test_pulling_fetches_the_revision_without_pickles_and_checks_it(
 ) -> None:
     asked: list[object] = []
 
-    def download(name: str, *, revision: str, allow_patterns: list[str]) -> None:
+    def download(name: str, *, revision: str, allow_patterns: list[str], local_files_only: bool) -> str:
         asked.append((name, revision))
+        assert not local_files_only
         assert not [pattern for pattern in allow_patterns if "bin" in pattern]
-        tiny_bert(cached(cache, "google-bert/bert-base-uncased"))
+        return str(tiny_bert(cached(cache, "google-bert/bert-base-uncased")))
 
+    def answer(*_: Any, **__: Any) -> None:  # one that a hub gives to a HEAD of its front page is none of our business
+        raise HTTPError("https://huggingface.co", 404, "Not Found", Message(), None)
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     with pytest.raises(ValueError, match="delete the folder and fetch the weights again"):
         pull_weights(Weights("google-bert/bert-base-uncased"))
     assert asked == [("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594")]
 
 
-def test_pulling_without_a_network_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(NoWeights, match="microsoft/resnet-18 at 65a5785d9156231087c481e0c7dd33a5ff6f7e3e"):
+@pytest.mark.parametrize("why", ["HF_HUB_OFFLINE is set", "https://huggingface.co cannot be reached (no route)"])
+def test_pulling_without_a_network_says_at_once_what_to_do(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    def unanswered(request: Request, *, timeout: float) -> None:
+        assert timeout < 3
+        raise URLError(OSError("no route"))
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", "OFFLINE" in why)
+    monkeypatch.setattr("urllib.request.urlopen", unanswered)
+    said = f"microsoft/resnet-18 at 65a5785d9156231087c481e0c7dd33a5ff6f7e3e: {why}; connect and run it again, copy"
+    with pytest.raises(NoWeights, match=re.escape(said)):  # the hub's library tries six times: `cache` lets it not once
         pull_weights(Weights("microsoft/resnet-18"))
+
+
+def test_what_is_fetched_already_is_pulled_without_a_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("featurizers.weights.check_weights", lambda *_: None)  # of random weights it would say no
+    there = tiny_bert(cached(cache, "google-bert/bert-base-uncased"))
+    assert pull_weights(Weights("google-bert/bert-base-uncased")) == there
 
 
 def test_pulling_a_folder_only_checks_it(folder: Path) -> None:
