@@ -35,7 +35,7 @@ def clustered(n: int, d: int, seed: int = 0) -> Vectors:
         block[:] = centres[dice.integers(len(centres), size=len(block))]
         block += SPREAD * dice.standard_normal(block.shape, np.float32)
         block /= np.linalg.norm(block, axis=1, keepdims=True)
-    return Vectors(pa.array(np.char.mod("%012d", np.arange(n))), array, np.arange(n))
+    return Vectors("1", pa.array(np.char.mod("%012d", np.arange(n))), array, np.arange(n))
 
 
 def measure(n: int, d: int, rounds: int) -> dict[str, Any]:

@@ -418,6 +418,7 @@ _INDEXES = _table(
     "feature",
     "vector indexes: which files hold them, and how well they find the nearest neighbours",
     _required("feature", "string"),  # minilm: of the table features/minilm
+    Column("feature_version", "string"),  # of the featurizer that made all of the vectors
     Column("metric", "string"),  # cosine, l2
     Column("kind", "string"),  # flat: exact; hnsw
     Column("parameters", "string"),  # JSON: M, efConstruction, efSearch of hnsw; {} of flat

@@ -18,7 +18,7 @@ from storage import clock
 from storage.errors import StoreError, StoreTooNew, told
 from storage.lazy import pa
 from storage.objects import Objects, is_local
-from storage.schemas import SCHEMA_VERSION, TABLES, Table, table_of
+from storage.schemas import SCHEMA_VERSION, SQL_TYPES, TABLES, Table, table_of
 from storage.views import columns, kept, live, view
 
 MAX_FILES = 32  # a key scan of 100 k rows costs 0.05-0.2 s in 200 commits, 0.2-1.4 s in 2,000 (measured 2026-11)
@@ -156,6 +156,7 @@ class Store:
                 self.table_url(name),
                 rows.select(schema.names).cast(schema),
                 mode="append",
+                schema_mode="merge",  # a table that a former version made gets the columns that are new since
                 storage_options=self._options(),
                 writer_properties=_WRITER,
             )
@@ -321,16 +322,25 @@ class Store:
         view = f"{table.view}__rows"
         if delta is None or not (files := delta.file_uris()):
             con.execute(f"create temp view {view} as {table.empty_sql}")
-        elif is_local(self.url):
+            return
+        if is_local(self.url):
             # delta-rs gives percent-encoded names.
             quoted = ", ".join("'" + unquote(path).replace("'", "''") + "'" for path in files)
-            con.execute(f"create temp view {view} as select * from read_parquet([{quoted}], union_by_name = true)")
+            source = f"read_parquet([{quoted}], union_by_name = true)"
         else:
-            con.register(view, delta.to_pyarrow_dataset(filesystem=_s3(self.table_url(table.name))))
+            source = f"{view}__files"
+            con.register(source, delta.to_pyarrow_dataset(filesystem=_s3(self.table_url(table.name))))
+        con.execute(f"create temp view {view} as select *{_later_columns(table, delta)} from {source}")
 
     def _options(self) -> dict[str, str] | None:
         """Plain http is for test servers on loopback; object_store refuses it unless told."""
         return None if is_local(self.url) else {"aws_allow_http": "true"}
+
+
+def _later_columns(table: Table, delta: DeltaTable) -> str:
+    """SQL: as null, the columns that came to a table after a former version of this package made it."""
+    there = {f.name for f in delta.schema().fields}
+    return "".join(f', null::{SQL_TYPES[c.type]} as "{c.name}"' for c in table.columns if c.name not in there)
 
 
 @cache

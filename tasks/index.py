@@ -25,14 +25,15 @@ from tasks.stage import Stage, rows_table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = "2"
+VERSION = "3"
 NEAREST, QUERIES = 10, 1_000  # recall@10, over so many of the indexed vectors
 _BLOCK_ROWS = 16_384
 
 
 class Vectors(NamedTuple):
-    """The vectors of one feature."""
+    """The vectors of one feature, all of one version of it."""
 
+    version: str
     ids: pa.Array  # item_ids, sorted: the order of the index
     array: NDArray[np.float32]  # (n, d), rows as the store gave them
     order: NDArray[np.int64]  # (n,): array[order[i]] belongs to ids[i]
@@ -82,9 +83,9 @@ def _is_vector(feature: str) -> bool:
 
 
 def _inputs(features: Sequence[str], settings: IndexSettings) -> str:
-    """SQL: each feature with a digest of its values, in whatever order, and of the settings."""
+    """SQL: each feature with a digest of its values and their version, in whatever order, and of the settings."""
     how = digest(settings.model_dump_json(exclude={"features"}).encode()) % 2**62
-    value = "sum(md5_number_lower(concat(item_id, ':', value_hash))::hugeint)"
+    value = "sum(md5_number_lower(concat(item_id, ':', value_hash, ':', version))::hugeint)"
     selects = [
         f"select '{name}' as feature, ((coalesce({value}, 0) + {how}) % 9223372036854775807)::bigint as input_hash "
         f"from {table_of(f'features/{name}').view} where reason is null"
@@ -141,9 +142,9 @@ def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
     spec = spec_of(feature)
     mixed = spec is not None and spec.mixed
     con = store.database(only=(f"features/{feature}",))
-    only_version(con, f"features/{feature}")
+    version = only_version(con, f"features/{feature}")
     n = con.sql(f"select count(*) from {view} where reason is null").fetchall()[0][0]
-    if not n:
+    if version is None:
         raise Unfit(Reason.MISSING_INPUT, f"no item has a value in features/{feature}")
     ids: list[pa.Array] = []
     array, at = np.empty((n, 0), np.float32), 0
@@ -160,7 +161,7 @@ def load_vectors(store: Store, feature: str, *, unit: bool) -> Vectors:
         array[start : start + _BLOCK_ROWS] = _scaled(array[start : start + _BLOCK_ROWS])
     names = pa.chunked_array(ids).combine_chunks()
     order = pc.sort_indices(names)
-    return Vectors(names.take(order), array, order.to_numpy().astype(np.int64))
+    return Vectors(version, names.take(order), array, order.to_numpy().astype(np.int64))
 
 
 def _block(batch: pa.RecordBatch, width: int | None) -> NDArray[np.float32]:
@@ -211,6 +212,7 @@ def build(vectors: Vectors, settings: IndexSettings) -> tuple[Any, dict[str, Any
     recall = Recall(vectors, settings)
     measured = recall.of(index) if flat else ann.widen(index, recall.of, settings.least_recall)
     return index, {
+        "feature_version": vectors.version,
         "metric": settings.metric,
         "kind": "flat" if flat else "hnsw",
         "parameters": json.dumps(ann.width_of(index)),

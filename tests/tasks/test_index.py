@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from numpy.typing import NDArray
 
 from storage import ann
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Given = Mapping[str, Any]  # item_id to a vector, or to the reason why there is none
 
 
-def write_vectors(store: Store, given: Given, *, feature: str = "minilm") -> None:
+def write_vectors(store: Store, given: Given, *, feature: str = "minilm", version: str = "1") -> None:
     """Rows of a feature table as its stage would leave them."""
     schema, now = table_of(f"features/{feature}").schema, datetime.now(UTC)
     rows: list[dict[str, Any]] = []
@@ -42,7 +43,7 @@ def write_vectors(store: Store, given: Given, *, feature: str = "minilm") -> Non
         reason = value if isinstance(value, str) else None
         vector = None if reason else np.asarray(value, np.float32)
         said = {"value": vector, "reason": reason, "value_hash": digest(b"" if vector is None else vector.tobytes())}
-        rows.append({"item_id": item, "input_hash": 0, "version": "1", "attempt": 1, "computed_at": now, **said})
+        rows.append({"item_id": item, "input_hash": 0, "version": version, "attempt": 1, "computed_at": now, **said})
     store.append(
         f"features/{feature}", pa.table({f.name: pa.array([r.get(f.name) for r in rows], f.type) for f in schema})
     )
@@ -114,7 +115,7 @@ def vectors_of(given: Given) -> Vectors:
     ids = sorted(given)
     places = {item: at for at, item in enumerate(given)}
     array = np.stack([np.asarray(v, np.float32) for v in given.values()])
-    return Vectors(pa.array(ids), array, np.array([places[item] for item in ids], np.int64))
+    return Vectors("1", pa.array(ids), array, np.array([places[item] for item in ids], np.int64))
 
 
 @pytest.fixture
@@ -163,9 +164,34 @@ def test_a_value_that_became_a_reason_leaves_the_index(store: Store) -> None:
     given = clustered(5)
     write_vectors(store, given)
     run_index(store, catalogue())
-    write_vectors(store, {next(iter(given)): "no_weights"})
+    write_vectors(store, {next(iter(given)): "not_finite"})
     assert run_index(store, catalogue()).done == 1
     assert held(store).keys() == set(list(given)[1:])
+
+
+def test_an_index_names_the_version_of_its_vectors_also_where_another_gives_the_same(store: Store) -> None:
+    given = clustered(5)
+    write_vectors(store, given)
+    run_index(store, catalogue())
+    assert row_of(store)["feature_version"] == "1"
+    write_vectors(store, given, version="of other weights")
+    store.serve("features/minilm", "of other weights")
+    assert run_index(store, catalogue()).done == 1
+    assert row_of(store)["feature_version"] == "of other weights"
+
+
+def test_an_index_of_a_store_from_before_its_version_was_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.create(["features/minilm"])
+    former = pa.schema([f for f in table_of("indexes").schema if f.name != "feature_version"])
+    DeltaTable.create(store.table_url("indexes"), former, mode="overwrite")
+    row = {"feature": "minilm", "input_hash": 0, "value_hash": 0, "version": "2", "attempt": 1}
+    rows = pa.Table.from_pylist([row | {"computed_at": datetime(2026, 1, 1, tzinfo=UTC)}], former)
+    write_deltalake(store.table_url("indexes"), rows, mode="append")
+    assert row_of(store)["feature_version"] is None
+    write_vectors(store, clustered(5))
+    assert run_index(store, catalogue()).done == 1
+    assert row_of(store)["feature_version"] == "1"
 
 
 # --- what is done once is done
