@@ -50,6 +50,7 @@ class HfEncoder:
         batch_size: int = 32,
         device: str = "cpu",
         precision: Precision | None = None,
+        compile: bool = False,
     ) -> None:
         """What a catalogue says of an encoder (`tasks.settings_encoders`).
 
@@ -64,6 +65,7 @@ class HfEncoder:
             batch_size: Inputs at a time, at most.
             device: torch's (cpu, cuda, cuda:1, mps); no part of the version: it moves the last digits only.
             precision: Of the computation; None: bf16 on a GPU, else fp32. Weights stay in fp32 but for int8.
+            compile: By torch, for batches of any size; no part of the version: it, too, moves the last digits only.
 
         Raises:
             ValueError: `model` comes from the hub without a commit.
@@ -77,6 +79,7 @@ class HfEncoder:
         self._batch_size = batch_size
         self._device = device
         self._precision: Precision = precision or usual_precision(device)
+        self._compile = compile
 
     @property
     def version(self) -> str:
@@ -176,6 +179,8 @@ class HfEncoder:
         self._check_whole(found)
         self._check_precision(model.config.model_type)
         model = model.eval().to(self._device)
+        if self._compile:
+            model.compile(dynamic=True)  # in place, and not before its first batch
         if self._precision != "int8":
             return model
         from featurizers.hf_int8 import in_int8
@@ -198,12 +203,32 @@ class HfEncoder:
             raise ValueError(f"{self.name}: {self._weights.model} lacks {len(odd)} weights, such as {odd[0]}")
 
     def run(self, **inputs: Any) -> Any:
-        """The model's output for tensors."""
+        """The model's output for tensors.
+
+        Raises:
+            NoDevice: It was to be compiled, and this machine cannot.
+        """
         import torch
 
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self._autocast(), self._compiling():
             moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in inputs.items()}
             return self.model(**moved, **({"output_hidden_states": True} if self._layer != -1 else {}))
+
+    @contextmanager
+    def _compiling(self) -> Generator[None]:
+        if not self._compile:
+            yield
+            return
+        from torch._dynamo.exc import BackendCompilerFailed  # torch has no public name for it
+
+        try:
+            yield
+        except BackendCompilerFailed as exc:
+            why = str(exc.inner_exception).strip().partition("\n")[0][:200]
+            raise NoDevice(
+                f"{self.name}: `compile: true`, and torch cannot compile here ({why}); it needs Triton and a C++ "
+                "compiler (apt-get install g++); install them, or leave `compile` out"
+            ) from exc
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """Products in half precision, norms and sums in fp32."""

@@ -97,6 +97,7 @@ def _said(settings: BaseModel, **more: Any) -> str:
     if (device := _device(settings)) != settings.device:
         # Part of the version: that of the catalogue on its own device, or two machines would not share their vectors.
         more |= {"device": device, "precision": settings.precision or usual_precision(settings.device)}
+        more |= {"compile": settings.compile and device.startswith("cuda")}
     return json.dumps(settings.arguments | more)
 
 

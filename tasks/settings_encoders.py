@@ -36,6 +36,7 @@ class EncoderSettings(Strict):
     batch_size: int = Field(default=32, ge=1)  # inputs per forward pass, at most
     device: str = Field(default="cpu", pattern=DEVICE)
     precision: Precision | None = None  # of the computation; None: bf16 on a GPU, else fp32
+    compile: bool = False  # on a GPU, by torch: the first batches take minutes, the others less
     # Of texts:
     max_tokens: int = Field(default=512, ge=8)  # word pieces read of each document
     overflow: Literal["cut", "chunk"] = "cut"  # what is longer: left out, or read in pieces that are averaged
@@ -80,6 +81,8 @@ class EncoderSettings(Strict):
                 said = f"`{odd[0]}` is of encoders of {_READS[family]}; '{self.name}' reads {_READS[self.family]}"
                 raise ValueError(said)
         self._check_precision()
+        if self.compile and not self.device.startswith("cuda"):
+            raise ValueError(f"`compile` is of GPUs, and the device is '{self.device}'; leave it out, or write cuda")
         return self
 
     def _check_precision(self) -> None:

@@ -1,5 +1,6 @@
 """Precisions of encoders: near fp32, the same alone and in a batch, in the version, refused where they fail."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ from featurizers.encoders import usual_precision
 from featurizers.hf_int8 import Int8Linear, has_vnni
 from featurizers.hf_text import HfText
 from featurizers.registry import featurizer
-from tests.featurizers.tiny import tiny_bert, tiny_deberta, tiny_resnet
+from tests.featurizers.tiny import (
+    tiny_bert,
+    tiny_clap,
+    tiny_clip,
+    tiny_deberta,
+    tiny_hubert,
+    tiny_resnet,
+    tiny_vit,
+)
 
 TEXTS = ["a film about a shark", "sharks attack a beach town", "tax", "report of the bank " * 12, "a bank report", " "]
 needs_vnni = pytest.mark.skipif(not has_vnni(), reason="the processor has no VNNI instructions")
@@ -67,6 +76,62 @@ def test_half_precisions_are_near_fp32_alone_and_in_a_batch(folder: Path, precis
     assert 1e-8 < 1 - (found * exact).sum(1).min() < 1e-2
     alone = np.vstack([encode([text]).values for text in TEXTS[:5]])
     assert 1 - (alone * found).sum(1).min() <= 1e-3
+
+
+def test_compiled_an_encoder_gives_the_same_vectors_at_the_same_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    asked: list[dict[str, Any]] = []
+    compiled = torch.compile
+
+    def on_any_machine(model: Any, **how: Any) -> Any:  # the graph that a GPU's compiler would get, run as it is
+        asked.append(how)
+        return compiled(model, backend="eager", **how)
+
+    monkeypatch.setattr(torch, "compile", on_any_machine)
+    small = tiny_bert(tmp_path / "bert", num_hidden_layers=1)
+    encode, plain = bert(small, compile=True), bert(small)
+    assert encode.version == plain.version
+    found, expected = encode(TEXTS[:4]).values, plain(TEXTS[:4]).values
+    assert asked == [{"dynamic": True}]
+    assert (1 - (found * expected).sum(1)).max() <= 1e-6
+    torch._dynamo.reset()
+
+
+def test_where_torch_cannot_compile_it_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    compiled = torch.compile
+
+    def no_compiler(*_: Any) -> Any:
+        raise RuntimeError("Cannot find a working triton installation")
+
+    monkeypatch.setattr(torch, "compile", lambda model, **how: compiled(model, backend=no_compiler, **how))
+    with pytest.raises(RuntimeError, match=r"bert: `compile: true`.*working triton.*needs Triton and a C\+\+ compiler"):
+        bert(folder, compile=True)(["a film"])
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "attention"),
+    [
+        ("bert", tiny_bert, "sdpa"),
+        ("clip", tiny_clip, "sdpa"),
+        ("clip_text", tiny_clip, "sdpa"),
+        ("dino", tiny_vit, "sdpa"),
+        ("mert", tiny_hubert, "sdpa"),
+        ("clap", tiny_clap, "eager"),
+        ("mdeberta", tiny_deberta, "eager"),
+    ],
+)
+def test_attention_is_the_fused_one_where_the_family_has_it(
+    tmp_path: Path, name: str, made: Callable[[Path], Path], attention: str
+) -> None:
+    model = featurizer(name, model=str(made(tmp_path / name))).model
+    parts = [module.config for module in model.modules() if hasattr(module, "config")]
+    assert {part._attn_implementation for part in parts} == {attention}
 
 
 def test_pictures_have_precisions_too(tmp_path: Path) -> None:

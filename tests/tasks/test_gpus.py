@@ -105,15 +105,17 @@ def test_a_worker_that_died_takes_nothing_with_it_and_its_gpu_gets_another(build
         ({"precision": "bf16"}, "cuda", "gpus"),
         ({"precision": "int8"}, "cuda", "driver"),  # which is of CPUs
         ({"device": "cuda"}, "cpu", "driver"),
+        ({"device": "cuda", "compile": True}, "cpu", "driver"),  # and is not compiled
     ],
 )
 def test_an_encoder_runs_where_the_machine_or_else_the_catalogue_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, str], machine: str, expected: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], machine: str, expected: str
 ) -> None:
     version = stage_of(tmp_path, **said).version
     monkeypatch.setenv("MEDIATECA_DEVICE", machine)
     stage = stage_of(tmp_path, **said)
     assert stage.runs_in == expected
+    assert '"compile": true' not in stage.compute.keywords["settings"]
     assert stage.version == version  # vectors of a CPU need not be computed again
 
 

@@ -210,6 +210,7 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ),
         ("clip: {precision: int4}", "'featurizers.clip.precision': Input should be 'fp32', 'bf16', 'fp16' or 'int8'"),
         ("fast: {family: text, model: ./mine, precision: int8}", "write one of fp32, bf16, fp16"),
+        ("bert: {compile: true}", "`compile` is of GPUs, and the device is 'cpu'; leave it out, or write cuda"),
         ("image_descriptors: {size: 9}", "unknown key 'size'; allowed here: "),
         ("bert: true", "expected keys and values, such as `{precision: bf16}`, or `{}` for the usual ones"),
         ("mine:", "unknown featurizer 'mine'"),
