@@ -123,7 +123,7 @@ def nearest(vectors: Any) -> list[list[int]]:
 
 def measure(texts: list[str], rounds: int) -> dict[str, Any]:
     """Texts per second of each side, ratios round by round, and how near int8 is."""
-    from featurizers.hf_int8 import has_vnni
+    from featurizers.hf_int8 import can_int8
     from featurizers.registry import featurizer
 
     fp32, int8, encode = featurizer(NAME), featurizer(NAME, precision="int8"), peer()
@@ -138,7 +138,7 @@ def measure(texts: list[str], rounds: int) -> dict[str, Any]:
         "peer": lambda: seconds(lambda: encode(texts, best)),
         "stage": lambda: stage_seconds(texts),
     }
-    if has_vnni():
+    if can_int8():
         alone = np.vstack([int8([text]).values for text in texts[:ALONE]])
         found |= quality(fp32(texts).values, int8(texts).values, alone)
         sides["int8"] = lambda: seconds(lambda: int8(texts))

@@ -91,7 +91,8 @@ class HfEncoder:
             return f"{said}-no_weights"
 
     def _changes_bytes(self) -> list[Any]:
-        return [self._architecture, self._pooling, self._layer, self._normalise, self._precision]
+        computed = "int8 by openvino" if self._precision == "int8" else self._precision
+        return [self._architecture, self._pooling, self._layer, self._normalise, computed]
 
     @property
     def spec(self) -> FeatureSpec:
@@ -179,17 +180,21 @@ class HfEncoder:
         self._check_whole(found)
         self._check_precision(model.config.model_type)
         model = model.eval().to(self._device)
+        if self._precision == "int8":
+            from featurizers.hf_int8 import Int8Text
+
+            return Int8Text(model, layers=self._layer != -1)
         if self._compile:
             model.compile(dynamic=True)  # in place, and not before its first batch
-        if self._precision != "int8":
-            return model
-        from featurizers.hf_int8 import in_int8
-
-        return in_int8(model)
+        return model
 
     def _check_precision(self, kind: str) -> None:
         import torch
 
+        if self._precision == "int8" and self._tower != "text_config":
+            raise ValueError(f"{self.name}: `precision: int8` is of encoders of texts; write fp32")
+        if self._precision == "int8" and kind.startswith("deberta"):  # OpenVINO cannot type its relative positions
+            raise ValueError(f"{self.name}: DeBERTa cannot be computed in int8; write `precision: bf16` or fp32")
         if self._precision == "fp16" and kind.startswith("deberta"):
             raise ValueError(f"{self.name}: DeBERTa gives no numbers in fp16; write `precision: bf16` or fp32")
         if self._precision == "bf16" and self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
