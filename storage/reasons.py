@@ -35,5 +35,6 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # a file or folder that cannot be opened: no permission, a broken link, a loop
 
 
-TRANSIENT = frozenset({Reason.QUOTA, Reason.UNREACHABLE, Reason.BLOCKED_PAGE, Reason.NO_ACCESS})
-"""What is said of the source at that hour and nothing of the item: a value that is there stays in its place."""
+TRANSIENT = frozenset({Reason.QUOTA, Reason.UNREACHABLE, Reason.BLOCKED_PAGE, Reason.NO_ACCESS, Reason.NO_WEIGHTS})
+"""What is said of the source, or this machine, at that hour and nothing of the item: a value that is there stays in its
+place."""

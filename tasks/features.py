@@ -6,15 +6,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
 from featurizers.base import MelBatch, NoWeights
 from featurizers.encoders import Encoder, by_model, known, usual_precision
 from featurizers.registry import featurizer
+from storage import clock
 from storage.hashing import digest_of
 from storage.lazy import pa, pc
 from storage.media import MediaFiles
@@ -26,6 +28,9 @@ from tasks.settings_encoders import DEVICE, EncoderSettings
 from tasks.settings_stages import TabularSettings
 from tasks.stage import Stage
 from tasks.vectors import mels_table, reasons_table, vectors_table
+
+if TYPE_CHECKING:
+    from tasks.stage import Compute
 
 UNFITTED = "unfitted"
 # Kind of media, and files per commit.
@@ -51,6 +56,10 @@ def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool 
     """The stage of one featurizer, by what it reads; `native`: the windows are kept at the recordings' own rates."""
     if isinstance(settings, TabularSettings):
         return tabular_stage(settings, store)
+    return _without_weights(_feature_stage(name, settings, native=native), store)
+
+
+def _feature_stage(name: str, settings: BaseModel, *, native: bool) -> Stage:
     if isinstance(settings, EncoderSettings) and settings.family == "text":
         return text_stage(name, settings)
     if isinstance(settings, EncoderSettings) and settings.family == "audio":
@@ -58,6 +67,28 @@ def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool 
         said = _said(settings, bandlimited=not native)
         return media_stage(name, settings, kind, max(10, min(200, half_a_minute)), said)
     return media_stage(name, settings, *_OF_MEDIA.get(name, ("image", 500)))
+
+
+def _without_weights(stage: Stage, store: Store) -> Stage:
+    """Where the weights are gone, the stage at the served version if that is of the same code, settings and revision.
+
+    The vectors of before are still good: what is new alone gets `no_weights`, and is tried again by the next build.
+    """
+    said, _, digest = stage.version.rpartition("-")
+    if digest != Reason.NO_WEIGHTS or stage.writes not in store.tables():
+        return stage
+    served = store.generation(stage.writes) or ""
+    if served.rpartition("-")[0] != said or served == stage.version:
+        return stage
+    return replace(stage, version=served, compute=partial(_for_now, compute=stage.compute))
+
+
+def _for_now(rows: pa.Table, store: Store, *, compute: Compute) -> pa.Table:
+    """What `compute` gives, its reasons to be tried again at once."""
+    found = compute(rows, store)
+    at = pa.array([clock.now() if reason else None for reason in found.column("reason").to_pylist()])
+    place = found.column_names.index("retry_at")
+    return found.set_column(place, "retry_at", at.cast(found.schema.field("retry_at").type))
 
 
 def _seconds(name: str, settings: BaseModel) -> float:

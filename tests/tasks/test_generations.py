@@ -227,16 +227,23 @@ def test_an_encoder_encodes_what_changed_and_nothing_else(tmp_path: Path, change
     assert sum(first.values()) == sum(counts(shelf.store, table="features/plots").values()) == 20
 
 
-def test_weights_that_were_gone_for_a_night_cost_no_vector(tmp_path: Path) -> None:
+def test_weights_that_are_gone_for_a_night_cost_no_vector(tmp_path: Path) -> None:
+    """Those of before stay; what is new waits for the weights, and for nothing else."""
     folder = tiny_bert(tmp_path / "one")
     model = {"family": "text", "model": str(folder), "max_tokens": 32}
     shelf = Shelf(tmp_path, "movielens", featurizers={"plots": model}, index={"features": []})
-    shelf.movielens([(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)])
+    films = [(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)]
+    shelf.movielens(films)
     shelf.run(until="plots")
+    (version,) = counts(shelf.store, table="features/plots")
     folder.rename(tmp_path / "away")
-    shelf.run(until="plots")
-    assert shelf.sql("select distinct reason from features_plots") == ["no_weights"]
+    shelf.movielens([*films, (21, "Film of the shark (2000)", "Drama")])
+    for _ in range(2):
+        shelf.run(until="plots")
+        assert dict(shelf.results["plots"].reasons) == {"no_weights": 1}
+        assert counts(shelf.store, table="features/plots") == {version: 21}
+    assert shelf.sql("select reason from features_plots where reason is not null") == ["no_weights"]
     (tmp_path / "away").rename(folder)
     shelf.run(until="plots")
-    assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (0, 20)
-    assert shelf.sql("select count(*) from features_plots where reason is null") == [20]
+    assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (1, 20)
+    assert counts(shelf.store, table="features/plots") == {version: 21}
