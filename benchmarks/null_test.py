@@ -16,6 +16,7 @@ from itertools import permutations
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tasks.settings_recipes import Gate
@@ -212,6 +213,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200, help="default 200")
     parser.add_argument("--blur", type=float, nargs="*", default=[0.25, 0.5, 1.0], help="of planted champions")
     args = parser.parse_args()
+    torch.set_num_threads(1)  # models so small are slower on more
     shares = {name: run(name, args) for name in args.models}
     if bad := [name for name, share in shares.items() if share.low > MOST]:
         sys.exit(f"{', '.join(bad)}: promoted against itself in more than {MOST:.0%} of runs")
