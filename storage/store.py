@@ -3,6 +3,7 @@
 # Annotations stay text: pyarrow is imported at its first use.
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
@@ -362,6 +363,7 @@ def _duckdb(pid: int) -> Any:
             "preserve_insertion_order": False,
         }
     )
+    atexit.register(_duckdb.cache_clear)  # else it outlives its module, which DuckDB tells in forty lines
     con.execute("set global timezone = 'UTC'")
     return con
 
