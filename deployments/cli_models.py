@@ -1,6 +1,7 @@
 """`mediateca models`: the encoders there are, and their weights on this machine."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +52,7 @@ def pull_command(names: Names = None) -> None:
     """
     from featurizers.weights import Weights, pull_weights
 
-    _each(names, "fetched", lambda encoder: pull_weights(Weights(encoder.model)))
+    _each(names, lambda encoder: f"fetched, {pull_weights(Weights(encoder.model))}")
 
 
 @models_app.command("verify")
@@ -62,12 +63,12 @@ def verify_command(names: Names = None) -> None:
     """
     from featurizers.weights import Weights, check_weights, weights_folder
 
-    def verified(encoder: "Encoder") -> Path:
+    def verified(encoder: "Encoder") -> str:
         folder = weights_folder(Weights(encoder.model))
-        check_weights(Weights(encoder.model), folder)
-        return folder
+        checked = check_weights(Weights(encoder.model), folder)
+        return f"{'as published' if checked else 'not checked, as no checksum of them is known'}, {folder}"
 
-    _each(names or _here(), "as published", verified)
+    _each(names or _here(), verified)
 
 
 @models_app.command("convert")
@@ -83,17 +84,17 @@ def convert_command(
     """
     from featurizers.convert import convert
 
-    _each([name], "converted", lambda encoder: convert(encoder, source))
+    _each([name], lambda encoder: f"converted, {convert(encoder, source)}")
 
 
-def _each(names: list[str] | None, done: str, work: Any) -> None:
+def _each(names: list[str] | None, work: Callable[["Encoder"], str]) -> None:
     from featurizers.base import NoWeights
     from featurizers.encoders import known
 
     failed = False
     for name in names if names is not None else list(known()):
         try:
-            typer.echo(f"{name}: {done}, {work(_encoder(name))}")
+            typer.echo(f"{name}: {work(_encoder(name))}")
         except (NoWeights, ValueError) as exc:
             failed = True
             typer.secho(f"{name}: {exc}", fg="red", err=True)

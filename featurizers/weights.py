@@ -199,16 +199,18 @@ def sha256_of(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_weights(weights: Weights, folder: Path) -> None:
-    """Compare the file with the pinned checksum, where one is known.
+def check_weights(weights: Weights, folder: Path) -> bool:
+    """Compare the file with its checksum, where one is known; whether one is.
 
     Raises:
-        ValueError: They differ.
+        ValueError: They differ, or the hub's cache has lost the file.
     """
-    expected = _expected(weights, folder)
     path = folder / "model.safetensors"
+    if path.is_symlink() and not path.exists():
+        raise ValueError(f"{path}: the file it points at is gone; delete the folder and fetch the weights again")
+    expected = _expected(weights, folder, path)
     if not expected or not path.is_file():  # of weights in several files the index is no checksum
-        return
+        return False
     stat = path.stat()
     found = sha256_of(path, stat.st_size, stat.st_mtime_ns)
     if found != expected:
@@ -216,16 +218,20 @@ def check_weights(weights: Weights, folder: Path) -> None:
             f"{path}: sha256 {found[:12]}..., but {weights.model} at {weights.commit[:12]} has {expected[:12]}...; "
             "delete the folder and fetch the weights again"
         )
+    return True
 
 
-def _expected(weights: Weights, folder: Path) -> str:
-    """The checksum that the weights must have: as published, or as recorded when they were converted; empty: none."""
+def _expected(weights: Weights, folder: Path, path: Path) -> str:
+    """The checksum they must have: as published, as recorded when converted, as the hub named it; empty: none."""
     if weights.is_folder:
         return ""
     if folder == weights.converted:
         return str(json.loads((folder / CONVERTED).read_text(encoding="utf-8"))["sha256"])
     known = weights.known
-    return known.sha256 if known and weights.commit == known.revision else ""
+    if known and known.sha256 and weights.commit == known.revision:
+        return known.sha256
+    name = path.resolve().name
+    return name if path.is_symlink() and _SHA256.fullmatch(name) else ""
 
 
 def pull_weights(weights: Weights) -> Path:

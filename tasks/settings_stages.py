@@ -58,6 +58,8 @@ class FeaturizerSettings(BaseModel):
                 return value
             if value is None:  # `minilm:` with nothing behind it asks for the usual settings
                 return {NAME: name}
+            if isinstance(value, Mapping) and value.get(NAME, name) != name:
+                raise ValueError(f"a feature is called by its key, '{name}': leave `{NAME}: {value[NAME]}` out")
             return {NAME: name, **value} if isinstance(value, Mapping) else value
 
         return {name: named(name, value) for name, value in cast("Mapping[str, Any]", said).items()}

@@ -327,7 +327,7 @@ def run_stage(
             break
     if ended and stage.repeats:  # what was read takes the place of what it stands for now
         result.removed += _bury(store, stage, scan(store, stage, now))
-    if not ended and table_of(stage.writes).has_generations:
+    if not ended and may_serve(store, stage):
         store.serve(stage.writes, stage.version)
     result.retry_at = earliest(result.retry_at, _earliest_retry(con, stage))
     for name in (stage.writes, *stage.beside) if result.done + result.failed + result.removed else ():
@@ -346,6 +346,18 @@ def hold_generation(store: Store, stage: Stage) -> None:
         versions = [v for (v,) in con.sql(f"select distinct version from {table.view}__rows").fetchall()]
         if len(versions) == 1 and versions[0] != stage.version:
             store.serve(table.name, versions[0])
+
+
+def may_serve(store: Store, stage: Stage) -> bool:
+    """Whether its version takes the place of the one served: not one of reasons alone, where the other has values."""
+    table = table_of(stage.writes)
+    served = store.generation(table.name) if table.has_generations else None
+    if served in (None, stage.version):
+        return table.has_generations
+    con = store.database(only=(table.name,))
+    sql = f"select version, count(value) from {table.view}__rows where version in ($one, $two) group by version"
+    values = dict(con.execute(sql, {"one": stage.version, "two": served}).fetchall())
+    return values.get(stage.version) != 0 or not values.get(served)
 
 
 def _one_pass(

@@ -1,5 +1,6 @@
 """Encoders as data, and their weights: found, checked, converted."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -54,9 +55,26 @@ def test_other_weights_bring_their_own_architecture() -> None:
 
 def test_installed_weights_are_those_of_the_hub_and_their_record_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Weights("sentence-transformers/all-MiniLM-L6-v2")
-    check_weights(weights, weights_folder(weights))
+    assert check_weights(weights, weights_folder(weights))
     monkeypatch.setattr("featurizers.weights.sha256_of", lambda *_: pytest.fail("90 MB were read for a plan"))
     assert re.fullmatch("[0-9a-f]{12}", weights_digest(weights))
+
+
+def test_weights_of_the_hub_have_the_checksum_that_names_them_in_its_cache(tmp_path: Path) -> None:
+    weights, content = Weights("somebody/model", "f" * 40), b"weights"
+    (folder := tmp_path / "snapshot").mkdir()
+    blob = tmp_path / hashlib.sha256(content).hexdigest()
+    (folder / "model.safetensors").symlink_to(blob)
+    with pytest.raises(ValueError, match="the file it points at is gone"):
+        check_weights(weights, folder)
+    blob.write_bytes(content)
+    assert check_weights(weights, folder)
+    blob.write_bytes(b"weighty")
+    with pytest.raises(ValueError, match=rf"sha256 .*, but somebody/model .* has {blob.name[:12]}"):
+        check_weights(weights, folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.safetensors").write_bytes(content)
+    assert not check_weights(Weights(str(tmp_path / "mine")), tmp_path / "mine")
 
 
 def test_installed_weights_are_fetched_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,3 +247,22 @@ def test_weights_that_are_gone_for_a_night_cost_no_vector(tmp_path: Path) -> Non
     shelf.run(until="plots")
     assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (1, 20)
     assert counts(shelf.store, table="features/plots") == {version: 21}
+
+
+def test_settings_changed_while_weights_are_gone_serve_the_vectors_of_before(tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "one")
+    model = {"family": "text", "model": str(folder), "max_tokens": 32}
+    shelf = Shelf(tmp_path, "movielens", featurizers={"plots": model}, index={"features": []})
+    shelf.movielens([(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)])
+    shelf.run(until="plots")
+    served = counts(shelf.store, table="features/plots")
+    folder.rename(tmp_path / "away")
+    shelf.changes["featurizers"] = {"plots": model | {"pooling": "cls"}}
+    shelf.run(until="plots")
+    assert dict(shelf.results["plots"].reasons) == {"no_weights": 20}
+    assert counts(shelf.store, table="features/plots") == served
+    (tmp_path / "away").rename(folder)
+    shelf.run(until="plots")
+    now = counts(shelf.store, table="features/plots")
+    assert sum(now.values()) == 20
+    assert now.keys() != served.keys()

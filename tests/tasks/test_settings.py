@@ -9,7 +9,7 @@ from expectations.registry import checks_of
 from tasks.items import DESCRIPTION
 from tasks.settings import SHIPPED, Catalogue, CatalogueError, SourceSettings, load_catalogue, shipped
 from tasks.settings_encoders import EncoderSettings
-from tasks.settings_stages import ValidationSettings
+from tasks.settings_stages import FeaturizerSettings, ValidationSettings
 
 GOOD = """\
 catalogue: shelf
@@ -416,3 +416,10 @@ def test_a_catalogue_as_a_release_keeps_it_can_be_read_again() -> None:
     }
     catalogue = Catalogue.model_validate(said)
     assert Catalogue.model_validate(catalogue.model_dump(mode="json")) == catalogue
+
+
+def test_a_feature_is_called_by_its_key_and_by_no_other_name() -> None:
+    with pytest.raises(ValueError, match="a feature is called by its key, 'bert': leave `name: sbert` out"):
+        FeaturizerSettings.model_validate({"bert": {"name": "sbert"}})
+    kept = FeaturizerSettings.model_validate({"bert": {"name": "bert"}})
+    assert list(kept.encoders) == ["bert"]
