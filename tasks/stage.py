@@ -355,7 +355,9 @@ def may_serve(store: Store, stage: Stage) -> bool:
     if served in (None, stage.version):
         return table.has_generations
     con = store.database(only=(table.name,))
-    sql = f"select version, count(value) from {table.view}__rows where version in ($one, $two) group by version"
+    # A value has no reason: vectors need not be read to be counted.
+    count = "count(*) filter (reason is null)"
+    sql = f"select version, {count} from {table.view}__rows where version in ($one, $two) group by version"
     values = dict(con.execute(sql, {"one": stage.version, "two": served}).fetchall())
     return values.get(stage.version) != 0 or not values.get(served)
 
