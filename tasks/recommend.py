@@ -105,7 +105,7 @@ def answer_of(
     if history:
         by, rows = "model", _by_model(shelf, history, (country, gender), k)
     else:
-        by = "country" if country in held.popular else "everybody"
+        by = "country" if country and country in held.popular else "everybody"
         rows = _by_popularity(shelf, country if by == "country" else "", k)
         notes.append("there is no history to go by")
     return Answer(

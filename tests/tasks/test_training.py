@@ -317,7 +317,7 @@ def test_without_a_history_the_country_answers_then_everybody_and_nothing_unknow
     assert french.by == "country"
     assert all(int(row["item_id"][1:]) % 2 == 0 for row in french.rows)  # the even listeners are French
     nobody = ask(served, user="nobody", country="XX", items=("what is this",))
-    assert nobody.by == "everybody"
+    assert nobody.by == ask(served).by == "everybody"  # no country at all is none, either
     assert len(nobody.rows) == 4
     told = " ".join(nobody.notes)
     assert all(part in told for part in ("no user 'nobody'", "country 'xx'", "what is this", "no history"))
