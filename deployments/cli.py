@@ -200,6 +200,7 @@ def _nothing_to_do(catalogue: str, store: "Store", plan: list[dict[str, Any]], *
         stages = [StageResult(stage=row["stage"]).as_json() for row in plan]
         print_json({"release": name, "partial": False, "stages": stages, "validation": validation_of(store)})
         return
+    _say_notes(plan)
     newest = newest_release(store)
     if newest is None or newest.release_id == name:
         typer.echo(f"nothing to do: release {name} is up to date")
@@ -209,6 +210,12 @@ def _nothing_to_do(catalogue: str, store: "Store", plan: list[dict[str, Any]], *
         f"nothing to do: release {newest.release_id} holds all there is; {whose} "
         f"(`{_me()} release rollback {shlex.quote(catalogue)} {newest.release_id}` makes {newest.release_id} current)"
     )
+
+
+def _say_notes(plan: list[dict[str, Any]]) -> None:
+    for row in plan:
+        if row["note"]:
+            typer.echo(f"note: {row['stage']}: {row['note']}")
 
 
 def _say_built(catalogue: str, store: "Store", result: dict[str, Any]) -> None:
@@ -248,6 +255,7 @@ def plan(catalogue: CatalogueArg, as_json: JsonOption = False) -> None:
     for row in rows:
         if change := row["version_change"]:
             typer.echo(version_change(row["stage"], change))
+    _say_notes(rows)
 
 
 @app.command()

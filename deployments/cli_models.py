@@ -48,11 +48,17 @@ def list_command(as_json: Json = False) -> None:
 def pull_command(names: Names = None) -> None:
     """Fetch weights at their pinned revision, safetensors only, and compare them with their published checksum.
 
+    Without names, all of them but those that come as pickles: `models convert` makes safetensors of one.
+
     Example: `mediateca models pull bert clip`
     """
+    from featurizers.encoders import known
     from featurizers.weights import Weights, pull_weights
 
-    _each(names, lambda encoder: f"fetched, {pull_weights(Weights(encoder.model))}")
+    safe = [encoder.name for encoder in known().values() if not encoder.pickle_sha256]
+    _each(names or safe, lambda encoder: f"fetched, {pull_weights(Weights(encoder.model))}")
+    if not names:
+        typer.echo(f"left out, as pickles to convert: {', '.join(name for name in known() if name not in safe)}")
 
 
 @models_app.command("verify")
@@ -87,12 +93,11 @@ def convert_command(
     _each([name], lambda encoder: f"converted, {convert(encoder, source)}")
 
 
-def _each(names: list[str] | None, work: Callable[["Encoder"], str]) -> None:
+def _each(names: list[str], work: Callable[["Encoder"], str]) -> None:
     from featurizers.base import NoWeights
-    from featurizers.encoders import known
 
     failed = False
-    for name in names if names is not None else list(known()):
+    for name in names:
         try:
             typer.echo(f"{name}: {work(_encoder(name))}")
         except (NoWeights, ValueError) as exc:

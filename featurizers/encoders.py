@@ -15,8 +15,8 @@ Family = Literal["text", "image", "audio"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 FAMILIES: tuple[Family, ...] = ("text", "image", "audio")
 PLANNED = {
-    "melae": "'melae' is trained on a catalogue's own recordings by `mediateca train`, which is not there yet; "
-    "it will be found in the folder that training writes, named as `model: ./folder`"
+    "melae": "'melae', to be trained on a catalogue's own recordings, is not there yet and its name is kept for it; "
+    "clap and mert are encoders of recordings that are, and audio_descriptors needs no weights"
 }
 """Names that are kept for what comes later, and what is said to whoever asks for it."""
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")

@@ -177,6 +177,7 @@ class HfEncoder:
                 )
         finally:
             set_verbosity(before)
+        self._check_tower(model)
         self._check_whole(found)
         self._check_precision(model.config.model_type)
         model = model.eval().to(self._device)
@@ -187,6 +188,21 @@ class HfEncoder:
         if self._compile:
             model.compile(dynamic=True)  # in place, and not before its first batch
         return model
+
+    def _check_tower(self, model: Any) -> None:
+        """A model of two towers, such as CLIP, asks for the inputs of both."""
+        if not hasattr(model, "get_text_features"):
+            return
+        import transformers
+
+        family = type(model).__name__.removesuffix("Model") + self._tower.removesuffix("_config").capitalize()
+        ways = {f"{family}ModelWithProjection": "projection", f"{family}Model": "pooler"}
+        there = [
+            f"`architecture: {name}` and `pooling: {way}`" for name, way in ways.items() if hasattr(transformers, name)
+        ]
+        raise ValueError(
+            f"{self.name}: {self._weights.model} has two towers; write {' or '.join(there) or 'one of them'}"
+        )
 
     def _check_precision(self, kind: str) -> None:
         import torch
@@ -277,7 +293,24 @@ class HfEncoder:
         return pooled.flatten(1)
 
     def _without(self, pooling: str) -> str:
-        return f"{self.name}: {self._weights.model} has no {pooling}; write `pooling: mean` or `cls`"
+        others = "`pooler`" if pooling.endswith("token") else "`cls`"
+        return f"{self.name}: {self._weights.model} has no {pooling}; write `pooling: mean` or {others}"
+
+    def fill(
+        self, values: NDArray[np.float32], rows: list[int], encode: Callable[[list[int]], Any], size: int
+    ) -> list[int]:
+        """Write the vectors that `encode` gives of `rows` into `values` (N, D); the rows that do not fit into memory.
+
+        Their reason is `internal_error`, as for an input that ends its process: another machine, or a GPU that nobody
+        else uses, has room for them.
+        """
+        lost: list[int] = []
+        for part, found in shrinking(encode, rows, size):
+            if found is None:
+                lost += part
+            else:
+                values[part] = found
+        return lost
 
     def finished(self, values: NDArray[np.float32], errors: list[str | None]) -> NDArray[np.float32]:
         """The vectors (B, D) as they are stored; one that is not finite becomes a reason (DeBERTa in float16)."""
@@ -310,10 +343,9 @@ def ahead(prepare: Callable[[Any], Any], batch: Sequence[Any], size: int) -> Ite
 
 
 def shrinking(run: Any, rows: list[int], size: int) -> Iterator[tuple[list[int], Any]]:
-    """`run` over slices of `rows`; where memory does not suffice the slices are halved, down to one.
+    """`run` over slices of `rows`, (B, D) each; where memory does not suffice the slices are halved, down to one.
 
-    Raises:
-        MemoryError: One alone does not fit.
+    One that does not fit alone gives None.
     """
     start = 0
     while start < len(rows):
@@ -323,10 +355,10 @@ def shrinking(run: Any, rows: list[int], size: int) -> Iterator[tuple[list[int],
         except (MemoryError, RuntimeError) as exc:
             if not _out_of_memory(exc):
                 raise
-            if len(part) == 1:
-                raise MemoryError(f"one input alone does not fit into memory: {exc}"[:300]) from exc
-            size = len(part) // 2
-            continue
+            if len(part) > 1:
+                size = len(part) // 2
+                continue
+            found = None
         start += len(part)
         yield part, found
 

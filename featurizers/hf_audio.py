@@ -9,10 +9,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers.base import FeatureBatch, MediaError
-from featurizers.hf import HfEncoder, ahead, as_float32, shrinking
+from featurizers.hf import HfEncoder, ahead, as_float32
 from featurizers.hf_waves import Preparation, decode_clip, preparation
 from featurizers.weights import weights_folder
 from storage.lazy import np
+from storage.reasons import Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +92,6 @@ class HfAudio(HfEncoder):
 
         Raises:
             NoWeights: The weights are not here.
-            MemoryError: One piece alone does not fit.
         """
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         errors: list[str | None] = [None] * len(batch)
@@ -103,19 +103,23 @@ class HfAudio(HfEncoder):
                     errors[i] = found.reason.value
                 else:
                     pieces += ((i, piece) for piece in found)
-            self._add(values, pieces)
+            for i in self._add(values, pieces):
+                errors[i] = Reason.INTERNAL_ERROR.value
         return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
 
-    def _add(self, values: NDArray[np.float32], pieces: list[tuple[int, NDArray[np.float32]]]) -> None:
-        """The mean of each clip's pieces into its row of `values`."""
-        rows = np.array([row for row, _ in pieces], np.int64)
+    def _add(self, values: NDArray[np.float32], pieces: list[tuple[int, NDArray[np.float32]]]) -> list[int]:
+        """The mean of each clip's pieces into its row of `values`; the rows that do not fit into memory."""
+        rows, lost = np.array([row for row, _ in pieces], np.int64), list[int]()
+        vectors = np.zeros((len(pieces), values.shape[1]), np.float32)
         order = sorted(range(len(pieces)), key=lambda at: pieces[at][1].shape)
         for _, same in groupby(order, key=lambda at: pieces[at][1].shape):
             encode = lambda part: self._encode([pieces[at][1] for at in part])  # noqa: E731
-            for part, found in shrinking(encode, list(same), self._batch_size):
-                np.add.at(values, rows[part], found)
+            lost += self.fill(vectors, list(same), encode, self._batch_size)
+        np.add.at(values, rows, vectors)
         for row, count in zip(*np.unique(rows, return_counts=True), strict=True):
             values[row] /= count
+        values[rows[lost]] = 0
+        return rows[lost].tolist()
 
     def _prepared(self, data: bytes) -> list[NDArray[np.float32]] | MediaError:
         """The pieces of one clip as the model's inputs, or why there are none."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featurizers.base import FeatureBatch
-from featurizers.hf import HfEncoder, as_float32, shrinking
+from featurizers.hf import HfEncoder, as_float32
 from featurizers.weights import weights_folder
 from storage.lazy import np
 from storage.reasons import Reason
@@ -48,6 +48,7 @@ class HfText(HfEncoder):
         `batch_tokens` None is what suits the device.
         """
         super().__init__(**settings)
+        self._positions: int | None = None  # of tokens; found when the model is loaded
         self._max_tokens = max_tokens
         self._overflow: Overflow = overflow
         self._prompt = prompt
@@ -55,6 +56,16 @@ class HfText(HfEncoder):
 
     def _changes_bytes(self) -> list[Any]:
         return [*super()._changes_bytes(), self._max_tokens, self._overflow, self._prompt]
+
+    def _check_tower(self, model: Any) -> None:
+        super()._check_tower(model)
+        config = getattr(model.config, self._tower, model.config)
+        self._positions = getattr(config, "max_position_embeddings", None)
+        # RoBERTa and MPNet number theirs from behind that of padding.
+        for name, table in model.named_modules():
+            padding = getattr(table, "padding_idx", None) if name.endswith("position_embeddings") else None
+            if self._positions is not None and padding is not None:
+                self._positions -= padding + 1
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -71,10 +82,10 @@ class HfText(HfEncoder):
             raise ValueError(f"{self.name}: {folder} has none of {', '.join(_VOCABULARIES)}; save the tokenizer there")
         with self.loading():
             found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config = getattr(self.model.config, self._tower, self.model.config)
-        most = getattr(config, "max_position_embeddings", None)
-        if most is not None and self._max_tokens > most:
-            raise ValueError(f"{self.name}: max_tokens {self._max_tokens}; {self._weights.model} has {most} positions")
+        _ = self.model
+        if self._positions is not None and self._max_tokens > self._positions:
+            has = f"{self._weights.model} has {self._positions} positions"
+            raise ValueError(f"{self.name}: max_tokens {self._max_tokens}; {has}")
         if found.pad_token is None:
             raise ValueError(f"{self.name}: the tokenizer of {self._weights.model} has no padding token")
         found.padding_side = "right"
@@ -85,18 +96,19 @@ class HfText(HfEncoder):
 
         Raises:
             NoWeights: The weights are not here.
-            MemoryError: One text alone does not fit.
         """
         errors = [None if text.strip() else Reason.EMPTY.value for text in batch]
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         full = [i for i, error in enumerate(errors) if error is None]
         if full:
             pieces, of = self._pieces([self._prompt + batch[i] for i in full])
-            found = self._vectors(pieces)
+            found, lost = self._vectors(pieces)
             weight = np.array([len(piece) for piece in pieces], np.float32)
             sums = np.zeros((len(full), values.shape[1]), np.float32)
             np.add.at(sums, of, found * weight[:, None])
             values[full] = sums / np.bincount(of, weight)[:, None].astype(np.float32)
+            for i in of[lost]:
+                values[full[i]], errors[full[i]] = 0, Reason.INTERNAL_ERROR.value
         return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
 
     def _pieces(self, texts: list[str]) -> tuple[list[list[int]], NDArray[np.intp]]:
@@ -112,14 +124,15 @@ class HfText(HfEncoder):
         kept = np.flatnonzero(number < MOST_CHUNKS)
         return [ids[i] for i in kept], of[kept]
 
-    def _vectors(self, pieces: list[list[int]]) -> NDArray[np.float32]:
+    def _vectors(self, pieces: list[list[int]]) -> tuple[NDArray[np.float32], list[int]]:
+        """One per piece, (P, D), and the pieces that do not fit into memory."""
+        lost: list[int] = []
         values = np.zeros((len(pieces), *self.spec.shape), np.float32)
         # Longest first: what does not fit in memory shows at once.
         order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]), reverse=True)
         for rows in self._batches(pieces, order):
-            for part, found in shrinking(lambda part: self._encode([pieces[i] for i in part]), rows, len(rows)):
-                values[part] = found
-        return values
+            lost += self.fill(values, rows, lambda part: self._encode([pieces[i] for i in part]), len(rows))
+        return values, lost
 
     def _batches(self, pieces: list[list[int]], order: list[int]) -> Iterator[list[int]]:
         start = 0

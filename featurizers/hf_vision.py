@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featurizers.base import FeatureBatch, MediaError
-from featurizers.hf import HfEncoder, ahead, as_float32, shrinking
+from featurizers.hf import HfEncoder, ahead, as_float32
 from featurizers.hf_pixels import Preparation, TooLong, by_processor, preparation
 from featurizers.weights import weights_folder
 from storage.lazy import np
+from storage.reasons import Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class HfVision(HfEncoder):
     256 would take gigabytes.
     """
 
-    code_version: ClassVar[str] = "image3"
+    code_version: ClassVar[str] = "image4"
     _tower: ClassVar[str] = "vision_config"
 
     @cached_property
@@ -47,7 +48,6 @@ class HfVision(HfEncoder):
 
         Raises:
             NoWeights: The weights are not here.
-            MemoryError: One picture alone does not fit.
         """
         values = np.zeros((len(batch), *self.spec.shape), np.float32)
         errors: list[str | None] = [None] * len(batch)
@@ -56,9 +56,9 @@ class HfVision(HfEncoder):
             for i, found in enumerate(prepared, start):
                 errors[i] = found.reason.value if isinstance(found, MediaError) else None
             rows = [i for i in range(start, start + len(prepared)) if errors[i] is None]
-            pixels = {i: prepared[i - start] for i in rows}
-            for part, found in shrinking(lambda part, p=pixels: self._encode([p[i] for i in part]), rows, len(rows)):
-                values[part] = found
+            encode = partial(self._encode_of, prepared, start)
+            for i in self.fill(values, rows, encode, len(rows)):
+                errors[i] = Reason.INTERNAL_ERROR.value
         return FeatureBatch(values=self.finished(values, errors), errors=tuple(errors))
 
     def _prepared(self, data: bytes) -> NDArray[np.float32] | MediaError:
@@ -73,6 +73,9 @@ class HfVision(HfEncoder):
         except MediaError as exc:
             return exc
 
+    def _encode_of(self, prepared: list[Any], start: int, rows: list[int]) -> NDArray[np.float32]:
+        return self._encode([prepared[i - start] for i in rows])
+
     def _encode(self, pixels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         import torch
 
@@ -85,10 +88,25 @@ class HfVision(HfEncoder):
         hidden = self.layer(output)
         if hidden.ndim == 4:  # a convolutional net: (B, D, H, W)
             if self._pooling != "mean":
-                odd = f"{self.name}: {self._weights.model} has no {self._pooling} token"
-                raise ValueError(f"{odd}; write `pooling: mean` or `pooler`")
+                raise ValueError(self._without(f"{self._pooling} token"))
             return as_float32(hidden.mean((2, 3)))
-        if self._pooling in ("cls", "last"):
-            return as_float32(hidden[:, 0 if self._pooling == "cls" else -1])
-        # Patches only: behind the cls token, and the registers of those that have some.
-        return as_float32(hidden[:, 1 + getattr(self.model.config, "num_register_tokens", 0) :].mean(1))
+        if self._pooling == "last":
+            return as_float32(hidden[:, -1])
+        before = self._before_patches(hidden, tensor)
+        if self._pooling == "mean":
+            return as_float32(hidden[:, before:].mean(1))
+        if not before:
+            raise ValueError(self._without("cls token"))
+        return as_float32(hidden[:, 0])
+
+    def _before_patches(self, hidden: Any, pixels: Any) -> int:
+        """Places before those of the patches: ViT's cls token, DINOv2's registers, DeiT's second token.
+
+        SigLIP has none, nor has Swin, whose patches are merged: it has fewer places than patches.
+        """
+        config = self.model.config
+        side = getattr(config, "patch_size", None)
+        if side is None:
+            return 1 + getattr(config, "num_register_tokens", 0)
+        high, wide = (side, side) if isinstance(side, int) else side
+        return max(0, hidden.shape[1] - (pixels.shape[2] // high) * (pixels.shape[3] // wide))

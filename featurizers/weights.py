@@ -226,12 +226,19 @@ def _expected(weights: Weights, folder: Path, path: Path) -> str:
     if weights.is_folder:
         return ""
     if folder == weights.converted:
-        return str(json.loads((folder / CONVERTED).read_text(encoding="utf-8"))["sha256"])
+        return _recorded(folder / CONVERTED, weights.hint)
     known = weights.known
     if known and known.sha256 and weights.commit == known.revision:
         return known.sha256
     name = path.resolve().name
     return name if path.is_symlink() and _SHA256.fullmatch(name) else ""
+
+
+def _recorded(path: Path, hint: str) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, LookupError, TypeError) as exc:
+        raise ValueError(f"{path}: no checksum of what was converted ({type(exc).__name__}); {hint}") from exc
 
 
 def pull_weights(weights: Weights) -> Path:

@@ -9,13 +9,14 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from featurizers.base import MelBatch, NoWeights
 from featurizers.encoders import Encoder, by_model, known, usual_precision
 from featurizers.registry import featurizer
+from featurizers.weights import Weights, weights_folder
 from storage import clock
 from storage.hashing import digest_of
 from storage.lazy import pa, pc
@@ -28,9 +29,6 @@ from tasks.settings_encoders import DEVICE, EncoderSettings
 from tasks.settings_stages import TabularSettings
 from tasks.stage import Stage
 from tasks.vectors import mels_table, reasons_table, vectors_table
-
-if TYPE_CHECKING:
-    from tasks.stage import Compute
 
 UNFITTED = "unfitted"
 # Kind of media, and files per commit.
@@ -56,7 +54,8 @@ def feature_stage(name: str, settings: BaseModel, store: Store, *, native: bool 
     """The stage of one featurizer, by what it reads; `native`: the windows are kept at the recordings' own rates."""
     if isinstance(settings, TabularSettings):
         return tabular_stage(settings, store)
-    return _without_weights(_feature_stage(name, settings, native=native), store)
+    stage = _feature_stage(name, settings, native=native)
+    return _without_weights(stage, settings, store) if isinstance(settings, EncoderSettings) else stage
 
 
 def _feature_stage(name: str, settings: BaseModel, *, native: bool) -> Stage:
@@ -69,26 +68,25 @@ def _feature_stage(name: str, settings: BaseModel, *, native: bool) -> Stage:
     return media_stage(name, settings, *_OF_MEDIA.get(name, ("image", 500)))
 
 
-def _without_weights(stage: Stage, store: Store) -> Stage:
+def _without_weights(stage: Stage, settings: EncoderSettings, store: Store) -> Stage:
     """Where the weights are gone, the stage at the served version if that is of the same code, settings and revision.
 
-    The vectors of before are still good: what is new alone gets `no_weights`, and is tried again by the next build.
+    The vectors of before are still good: what is new alone gets `no_weights`, and is tried again by the next build. A
+    folder's name is no part of a version, so that it can be moved: one that is misspelt comes here too, and the note
+    is what tells.
     """
-    said, _, digest = stage.version.rpartition("-")
-    if digest != Reason.NO_WEIGHTS or stage.writes not in store.tables():
+    try:
+        weights_folder(Weights(settings.model, settings.revision))
+    except NoWeights as exc:
+        said, why = stage.version.rpartition("-")[0], str(exc)
+    else:
         return stage
-    served = store.generation(stage.writes) or ""
+    served = store.generation(stage.writes) or "" if stage.writes in store.tables() else ""
     if served.rpartition("-")[0] != said or served == stage.version:
-        return stage
-    return replace(stage, version=served, compute=partial(_for_now, compute=stage.compute))
-
-
-def _for_now(rows: pa.Table, store: Store, *, compute: Compute) -> pa.Table:
-    """What `compute` gives, its reasons to be tried again at once."""
-    found = compute(rows, store)
-    at = pa.array([clock.now() if reason else None for reason in found.column("reason").to_pylist()])
-    place = found.column_names.index("retry_at")
-    return found.set_column(place, "retry_at", at.cast(found.schema.field("retry_at").type))
+        return replace(stage, note=f"no vectors, as {why}")
+    compute: Any = stage.compute
+    compute = partial(compute, version=served)
+    return replace(stage, version=served, compute=compute, note=f"the vectors of before stay and none is new, as {why}")
 
 
 def _seconds(name: str, settings: BaseModel) -> float:
@@ -114,6 +112,30 @@ def _known(name: str, settings: BaseModel) -> Encoder | None:
 def _encoder(name: str, settings: str) -> Any:
     """The process's encoder: weights are loaded once, and anew when those on disk are others."""
     return _loaded(name, settings, featurizer(name, **json.loads(settings)).version)
+
+
+def _encoded(name: str, settings: str, version: str, batch: list[Any]) -> Any:
+    """The encoder's arrays, of the weights that the stage began with.
+
+    Raises:
+        NoWeights: They are not here, or others lie in their place: two kinds of vectors would share a version.
+    """
+    encode = _encoder(name, settings)
+    encode([])  # where there are none it says so
+    if encode.version == version:
+        found = encode(batch)
+        if encode.version == version:  # still: it is the run that loads them
+            return found
+    raise NoWeights(f"the weights were replaced while the build ran, now {encode.version}; build again")
+
+
+def _no_weights(table: str, rows: pa.Table, version: str, why: str) -> pa.Table:
+    """The reason for every row; where vectors of that version are served, to be tried again at once."""
+    found = reasons_table(table, rows, Reason.NO_WEIGHTS, why)
+    if version.endswith(Reason.NO_WEIGHTS):
+        return found
+    place, field = found.column_names.index("retry_at"), found.schema.field("retry_at")
+    return found.set_column(place, field, pa.array([clock.now()] * rows.num_rows, field.type))
 
 
 @lru_cache(maxsize=8)
@@ -157,14 +179,15 @@ def _place(settings: BaseModel) -> Literal["pool", "driver", "gpus"]:
 def text_stage(name: str, settings: BaseModel) -> Stage:
     """Documents to `features/<name>`."""
     said = _said(settings)
+    version = _encoder(name, said).version
     return Stage(
         name=name,
-        version=_encoder(name, said).version,
+        version=version,
         reads=("texts",),
         writes=f"features/{name}",
         inputs="select item_id, value_hash as input_hash from texts where kind = 'document' and reason is null",
         load="select item_id, value from texts where kind = 'document' and reason is null",
-        compute=partial(encode_texts, name=name, settings=said),
+        compute=partial(encode_texts, name=name, settings=said, version=version),
         # About half a minute of work.
         chunk_keys=max(50, min(1_000, round(30 / _seconds(name, settings)))),
         runs_in=_place(settings),
@@ -173,12 +196,12 @@ def text_stage(name: str, settings: BaseModel) -> Stage:
     )
 
 
-def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str) -> pa.Table:
-    """One vector per text; `no_weights` for all of them where the weights are not installed."""
+def encode_texts(rows: pa.Table, store: Store, *, name: str, settings: str, version: str) -> pa.Table:
+    """One vector per text; `no_weights` for all of them where the weights of that version are not installed."""
     try:
-        batch = _encoder(name, settings)(rows.column("value").to_pylist())
+        batch = _encoded(name, settings, version, rows.column("value").to_pylist())
     except NoWeights as exc:
-        return reasons_table(f"features/{name}", rows, Reason.NO_WEIGHTS, str(exc))
+        return _no_weights(f"features/{name}", rows, version, str(exc))
     return vectors_table(f"features/{name}", rows, batch)
 
 
@@ -192,15 +215,16 @@ def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int, said
     """
     said = said or _said(settings)
     files = f"from media where kind = '{kind}' and reason is null"
+    version = _encoder(name, said).version
     return Stage(
         name=name,
-        version=_encoder(name, said).version,
+        version=version,
         reads=("media",),
         writes=f"features/{name}",
         # By content: where the file came from, or what else the row says, changes no array.
         inputs=f"select item_id, ('0x' || sha256[:15])::bigint as input_hash {files}",
         load=f"select item_id, sha256, format, size_bytes {files}",
-        compute=partial(encode_files, name=name, settings=said),
+        compute=partial(encode_files, name=name, settings=said, version=version),
         chunk_keys=chunk_keys,
         chunk_bytes=128 << 20,  # the files of a chunk are in memory together
         runs_in=_place(settings),
@@ -209,16 +233,17 @@ def media_stage(name: str, settings: BaseModel, kind: str, chunk_keys: int, said
     )
 
 
-def encode_files(rows: pa.Table, store: Store, *, name: str, settings: str) -> pa.Table:
+def encode_files(rows: pa.Table, store: Store, *, name: str, settings: str, version: str) -> pa.Table:
     """One array per file of the media files; `no_weights` as for texts."""
-    encode, media, table = _encoder(name, settings), MediaFiles(store.url), f"features/{name}"
+    media, table = MediaFiles(store.url), f"features/{name}"
+    encode = partial(_encoded, name, settings, version)
     try:
         encode([])  # without weights no file need be read
+        files = [read_file(media, row) for row in rows.select(["sha256", "format"]).to_pylist()]
+        batch = encode([data for data in files if data is not None])
     except NoWeights as exc:
-        return reasons_table(table, rows, Reason.NO_WEIGHTS, str(exc))
-    files = [read_file(media, row) for row in rows.select(["sha256", "format"]).to_pylist()]
+        return _no_weights(table, rows, version, str(exc))
     there = pa.array([data is not None for data in files], pa.bool_())
-    batch = encode([data for data in files if data is not None])
     kept = rows.filter(there)
     found = mels_table(table, kept, batch) if isinstance(batch, MelBatch) else vectors_table(table, kept, batch)
     lost = rows.filter(pc.invert(there))

@@ -134,8 +134,8 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
     """What each stage, and the release after them, would do; reads key columns only, and nothing of what is up to date.
 
     A stage that is fed by one with work to do is not up to date either; its counts are those of now, and `follows`
-    names the stages it waits for. `version_change` says what a feature's other version costs: items, seconds as in an
-    earlier run (None: never measured), bytes.
+    names the stages it waits for. `note` is what there is to know of it. `version_change` says what a feature's other
+    version costs: items, seconds as in an earlier run (None: never measured), bytes.
     """
     store = _Still(store.url)
     now, last, rates = clock.now(), last_runs(store), _rates(store)
@@ -145,6 +145,7 @@ def make_plan(catalogue: Catalogue, store: Store) -> list[dict[str, Any]]:
         row = _plan_stage(store, stage, last.get(stage.name), rates.get(stage.name), now)
         row["follows"] = sorted({moving[name] for name in stage.reads if name in moving})
         row["up_to_date"] = row["up_to_date"] and not row["follows"]
+        row["note"] = stage.note
         if not row["up_to_date"]:
             moving |= dict.fromkeys((stage.writes, *stage.beside), stage.name)
         rows.append(row)
@@ -246,5 +247,5 @@ def _rates(store: Store) -> dict[str, Rate]:
 
 
 def _row(stage: str, **found: Any) -> dict[str, Any]:
-    empty: dict[str, Any] = {"stage": stage, "up_to_date": False, "new": 0, "changed": 0, "retry": 0, "removed": 0}
+    empty: Row = {"stage": stage, "up_to_date": False, "new": 0, "changed": 0, "retry": 0, "removed": 0, "note": ""}
     return empty | {"seconds_estimate": 0.0, "requests_estimate": 0, "follows": [], "version_change": None} | found

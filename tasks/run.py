@@ -156,6 +156,8 @@ def run(build: Build, *steps: Step) -> None:
             if stage.name in build.refit:
                 stage = replace(stage, prepare=stage.refit)
             before = next((result for result in build.results if result.stage == stage.name), None)
+            if stage.note:
+                build.progress.note(f"{stage.name}: {stage.note}")
             result = run_stage(
                 build.store,
                 stage,

@@ -66,6 +66,7 @@ class Stage:
     seconds_per_key: float = 0.001  # a guess for the first plan; later plans use the last run's
     seconds_per_mb: float = 0.0  # what the inputs' `size_bytes` add to it
     bytes_per_key: float | None = None  # what a value takes in the table; None: as much as those that are there
+    note: str = ""  # what whoever builds should know of it, whether or not there is something to do
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,21 @@ def test_files_that_make_no_encoder_are_told_in_a_line(
     assert not (tmp_path / "ran").exists()
 
 
+def test_positions_that_are_numbered_behind_the_padding_are_none_for_tokens(tmp_path: Path) -> None:
+    """RoBERTa's 64 rows of positions are 62 tokens at most."""
+    import torch
+    import transformers
+
+    folder = tiny_bert(tmp_path / "roberta")
+    shape: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 32, "vocab_size": 18, "max_position_embeddings": 64, "pad_token_id": 1}
+    torch.manual_seed(0)
+    transformers.RobertaModel(transformers.RobertaConfig(**shape)).save_pretrained(folder)
+    with pytest.raises(ValueError, match=r"^mine: max_tokens 63; .*roberta has 62 positions"):
+        featurizer("mine", family="text", model=str(folder), max_tokens=63)(["a film " * 60])
+    assert featurizer("mine", family="text", model=str(folder), max_tokens=62)(["a film " * 60]).errors == (None,)
+
+
 @pytest.mark.parametrize("key", ["d_model", "dim", "n_embd", "hidden_sizes"])
 def test_the_width_of_a_model_has_the_names_that_models_give_it(tmp_path: Path, key: str) -> None:
     (tmp_path / "model.safetensors").touch()
@@ -201,6 +216,17 @@ def test_weight_norm_of_a_pickle_gets_the_names_of_the_installed_torch(tmp_path:
     assert all(torch.equal(found[name], expected[name]) for name in found)
     save_file(found, folder / "model.safetensors", {"format": "pt"})
     assert featurizer("mert", model=str(folder), architecture="HubertModel").model is not None
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[", "[1]"])
+def test_converted_weights_without_their_checksum_are_told(pickled: tuple[Encoder, Path], content: str | None) -> None:
+    encoder, source = pickled
+    record = convert(encoder, source) / "converted.json"
+    record.unlink() if content is None else record.write_text(content)
+    with pytest.raises(
+        ValueError, match=rf"no checksum of what was converted .*; mediateca models convert {encoder.name}"
+    ):
+        check_weights(Weights(encoder.model), record.parent)
 
 
 def test_what_has_safetensors_is_not_converted() -> None:

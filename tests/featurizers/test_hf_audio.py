@@ -231,6 +231,6 @@ def test_weights_that_are_not_here_are_told_at_once(tmp_path: Path, monkeypatch:
 
 
 def test_a_name_that_is_kept_for_later_gives_no_vector() -> None:
-    with pytest.raises(NoWeights, match=r"'melae' is trained .* by `mediateca train`, which is not there yet"):
+    with pytest.raises(NoWeights, match=r"'melae', to be trained .*, is not there yet"):
         featurizer("melae")
     assert set(PLANNED) == {"melae"}

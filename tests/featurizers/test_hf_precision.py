@@ -1,6 +1,7 @@
 """Precisions of encoders: near fp32, the same alone and in a batch, in the version, refused where they fail."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from featurizers.base import NoDevice
-from featurizers.encoders import usual_precision
+from featurizers.encoders import known, usual_precision
 from featurizers.hf_int8 import can_int8
 from featurizers.hf_text import HfText
 from featurizers.registry import featurizer
@@ -140,7 +141,8 @@ def test_where_torch_cannot_compile_it_says_what_is_missing(folder: Path, monkey
 def test_attention_is_the_fused_one_where_the_family_has_it(
     tmp_path: Path, name: str, made: Callable[[Path], Path], attention: str
 ) -> None:
-    model = featurizer(name, model=str(made(tmp_path / name))).model
+    architecture = known()[name].settings.get("architecture", "AutoModel")
+    model = featurizer(name, model=str(made(tmp_path / name)), architecture=architecture).model
     parts = [module.config for module in model.modules() if hasattr(module, "config")]
     assert {part._attn_implementation for part in parts} == {attention}
 
@@ -221,8 +223,9 @@ def test_the_model_is_loaded_once_per_process(tmp_path: Path, monkeypatch: pytes
         return load(*args, **kwargs)
 
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", counted)
-    settings = json.dumps({"family": "text", "model": str(tiny_bert(tmp_path / "bert")), "max_tokens": 64})
+    said: dict[str, Any] = {"family": "text", "model": str(tiny_bert(tmp_path / "bert")), "max_tokens": 64}
+    encode = partial(encode_texts, name="mine", settings=json.dumps(said), version=featurizer("mine", **said).version)
     for chunk in (["a film"], ["tax"], ["a shark", "the bank"]):
         rows = pa.table({"item_id": [f"i{n}" for n in range(len(chunk))], "value": chunk})
-        assert encode_texts(rows, Store(str(tmp_path)), name="mine", settings=settings).num_rows == len(chunk)
+        assert encode(rows, Store(str(tmp_path))).num_rows == len(chunk)
     assert len(loads) == 1

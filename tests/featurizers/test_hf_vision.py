@@ -10,7 +10,7 @@ from featurizers.base import NoWeights
 from featurizers.hf_vision import HfVision
 from featurizers.registry import featurizer
 from tests.featurizers.pictures import corners, files, saved
-from tests.featurizers.tiny import flip_a_weight, tiny_resnet, tiny_vit
+from tests.featurizers.tiny import flip_a_weight, tiny_clip, tiny_resnet, tiny_vit
 
 PICTURES = [
     files()["jpeg RGB"],
@@ -91,6 +91,29 @@ def test_a_transformer_is_pooled_by_its_cls_token_or_its_patches(tmp_path: Path)
     np.testing.assert_allclose(patches, hidden[1:].mean(0), atol=1e-5)
 
 
+def test_a_transformer_without_a_cls_token_loses_no_patch(tmp_path: Path) -> None:
+    """Swin merges its patches; SigLIP has them alone; DeiT has two places before them."""
+    import torch
+
+    for kind, before in (("Swin", 0), ("SiglipVision", 0), ("DeiT", 2)):
+        folder = tiny_vit(tmp_path / kind, kind=kind)
+        encode = resnet(folder, pooling="mean", architecture="SiglipVisionModel" if "Sig" in kind else "AutoModel")
+        pixels = torch.from_numpy(encode._prepared(PICTURES[0]))[None]
+        with torch.inference_mode():
+            hidden = type(encode.model).from_pretrained(folder).eval()(pixels).last_hidden_state[0].numpy()
+        np.testing.assert_allclose(encode(PICTURES[:1]).values[0], hidden[before:].mean(0), atol=1e-5)
+    with pytest.raises(ValueError, match="has no cls token; write `pooling: mean` or `pooler`"):
+        resnet(tmp_path / "Swin", pooling="cls")(PICTURES[:1])
+
+
+@pytest.mark.parametrize("family", ["text", "image"])
+def test_a_model_of_two_towers_says_which_to_name(tmp_path: Path, family: str) -> None:
+    folder, tower = tiny_clip(tmp_path / "clip"), "Text" if family == "text" else "Vision"
+    named = f"`architecture: CLIP{tower}ModelWithProjection` and `pooling: projection`"
+    with pytest.raises(ValueError, match=rf"^mine: .* has two towers; write {named} or `architecture: CLIP{tower}M"):
+        featurizer("mine", family=family, model=str(folder))(["a film"] if family == "text" else PICTURES[:1])
+
+
 def test_a_convolutional_net_has_no_cls_token(folder: Path) -> None:
     with pytest.raises(ValueError, match="has no cls token; write `pooling: mean` or `pooler`"):
         resnet(folder, pooling="cls")(PICTURES[:1])
@@ -116,7 +139,7 @@ def test_the_version_changes_with_weights_and_preparation(tmp_path: Path) -> Non
 
 def test_weights_that_are_not_here_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert featurizer("resnet18").version.startswith("image3-")
+    assert featurizer("resnet18").version.startswith("image4-")
     assert featurizer("resnet18").version.endswith("-no_weights")
     with pytest.raises(NoWeights, match="mediateca models pull resnet18"):
         featurizer("resnet18")(PICTURES)

@@ -113,8 +113,29 @@ def test_where_memory_does_not_suffice_batches_are_halved(
     monkeypatch.setattr(encode, "run", little(2))
     np.testing.assert_allclose(encode(TEXTS).values, expected, atol=1e-5)
     monkeypatch.setattr(encode, "run", little(0))
-    with pytest.raises(MemoryError, match="one input alone does not fit into memory"):
-        encode(TEXTS)
+    found = encode(TEXTS)
+    assert set(found.errors) == {"internal_error"}
+    assert not found.values.any()
+
+
+@pytest.mark.parametrize("overflow", ["cut", "chunk"])
+def test_a_text_that_does_not_fit_into_memory_alone_costs_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, overflow: str
+) -> None:
+    encode = bert(folder, overflow=overflow, max_tokens=16, batch_size=8)
+    run, texts = encode.run, ["a film", "a shark " * 40, "tax report"]
+    expected = encode(texts).values
+
+    def run_or_fail(**tokens: Any) -> Any:
+        if tokens["input_ids"].shape[1] == 16:
+            raise MemoryError
+        return run(**tokens)
+
+    monkeypatch.setattr(encode, "run", run_or_fail)
+    found = encode(texts)
+    assert found.errors == (None, "internal_error", None)
+    np.testing.assert_allclose(found.values[[0, 2]], expected[[0, 2]], atol=1e-5)
+    assert not found.values[1].any()
 
 
 def test_another_error_of_the_model_is_not_taken_for_little_memory(
@@ -138,9 +159,9 @@ def test_a_vector_that_is_not_finite_is_a_reason(folder: Path, monkeypatch: pyte
     vectors = encode._vectors  # pyright: ignore[reportPrivateUsage]
 
     def odd(pieces: Any) -> Any:
-        found = vectors(pieces)
+        found, lost = vectors(pieces)
         found[1, 3] = np.inf
-        return found
+        return found, lost
 
     monkeypatch.setattr(encode, "_vectors", odd)
     found: FeatureBatch = encode(TEXTS)

@@ -38,16 +38,20 @@ def tiny_resnet(folder: Path, *, seed: int = 0, kind: str = "ResNetModel") -> Pa
     return folder
 
 
-def tiny_vit(folder: Path) -> Path:
-    """A vision transformer with a cls token, for pictures of 32 x 32."""
+def tiny_vit(folder: Path, *, kind: str = "ViT") -> Path:
+    """A vision transformer for pictures of 32 x 32, such as ViT, which has a cls token, and Swin, which has none."""
     import torch
     import transformers
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     torch.manual_seed(0)
     shape: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
-    config = transformers.ViTConfig(intermediate_size=32, patch_size=8, **shape)
-    transformers.ViTModel(config).save_pretrained(folder)
+    shape |= {"intermediate_size": 32, "patch_size": 8}
+    if kind == "Swin":
+        shape = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 2, "image_size": 32}
+        shape |= {"patch_size": 4}
+    config = getattr(transformers, f"{kind}Config")(**shape)
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
 

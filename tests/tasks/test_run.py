@@ -1,11 +1,14 @@
 """Where chunks run, and what the death of a worker costs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from storage.store import Store, rows_of
 from tasks.progress import Bars
-from tasks.run import Build
+from tasks.run import Build, run
 from tasks.settings import Catalogue
 from tasks.stage import Chunk, ChunkResult, Stage, run_stage
 from tests.tasks.toy import deadly_lengths, toy_stage, write_texts
@@ -42,3 +45,17 @@ def test_the_key_that_ends_its_process_is_a_reason_and_all_others_have_their_val
     assert rows["i3"]["detail"] == "the process that computed it died"
     assert rows["i3"]["retry_at"] is not None
     assert [rows[f"i{n}"]["value"] for n in (0, 5)] == [[0.0], [5.0]]
+
+
+def test_what_there_is_to_know_of_a_stage_is_said_when_it_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.create(["features/toy"])
+    catalogue: Any = Catalogue.model_validate(
+        {"catalogue": "noted", "sources": {"films": {"connector": "movielens", "path": str(tmp_path)}}}
+    )
+    with Bars() as bars:
+        build = Build(catalogue=catalogue, store=store, progress=bars)
+        run(build, lambda catalogue, store: [replace(toy_stage(), note="no vectors, as they are away")])
+    assert "note: toy: no vectors, as they are away" in capsys.readouterr().err

@@ -196,7 +196,7 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ("bert: {piece_s: 5}", "`piece_s` is of encoders of recordings; 'bert' reads documents"),
         (
             "melae: {}",
-            "'melae' is trained on a catalogue's own recordings by `mediateca train`, which is not there yet",
+            "'melae', to be trained on a catalogue's own recordings, is not there yet",
         ),
         ("sbert: {normalise: false}", "`normalise` of 'sbert' is true; take a name of your own for another"),
         ("bert: {pooling: pooler, layer: 3}", "the pooler is of the last layer; leave `layer` out"),
