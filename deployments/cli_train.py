@@ -1,7 +1,8 @@
 """`mediateca train`, `evaluate` and `recommend`: recommenders of a release, how good they are, and what they say."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -28,8 +29,11 @@ def train(
 ) -> None:
     """Train recommenders on a release, evaluate them beside baselines, and serve those that win.
 
+    A recipe that fails stops none after it; the exit code is then 1.
+
     Example: `mediateca train demo --recipe next-track`
     """
+    from storage.errors import StoreError
     from storage.models import champions
     from storage.releases import find_release
     from tasks.model_report import publish_pages
@@ -43,22 +47,39 @@ def train(
         raise ValueError(f"the catalogue '{chosen.catalogue}' names no recipe under `training:`; pass --recipe")
     recipes = [load_recipe(name) for name in names]
     say = (lambda line: None) if as_json else tell
+    rows, failed = list[dict[str, Any]](), dict[str, Exception]()
     with promoting(catalogue, chosen, store, quiet=as_json):
-        found = [
-            train_recipe(
-                store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again
-            )
-            for one in recipes
-        ]
-        pages = [publish_pages(store, one.model_id, anew=one.new) for one in found]
+        for one in recipes:
+            try:
+                found = train_recipe(
+                    store, release.release_id, one, tell=lambda line, r=one: say(f"{r.recipe}: {line}"), again=again
+                )
+            except (ValueError, StoreError) as exc:  # of this recipe: those after it are tried, too
+                failed[one.recipe] = exc
+                rows.append({"recipe": one.recipe, "release": release.release_id, "error": str(exc)})
+                continue
+            page = publish_pages(store, found.model_id, anew=found.new)
+            rows.append(found.as_json() | {"report": page})
+            if not as_json:
+                _show(found)
+                typer.echo(f"report: {page or 'none, it was trained before reports were kept; --again trains it anew'}")
         if as_json:
-            print_json([one.as_json() | {"report": page} for one, page in zip(found, pages, strict=True)])
-            return
-        for one, page in zip(found, pages, strict=True):
-            _show(one)
-            typer.echo(f"report: {page or 'none, it was trained before reports were kept; --again trains it anew'}")
-        for slot, model in sorted(champions(store).items()):
-            typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
+            print_json(rows)
+        else:
+            for slot, model in sorted(champions(store).items()):
+                typer.secho(f"{slot}: {model.model_id} is served; `mediateca recommend` asks it", bold=True)
+    if failed:
+        _fail(failed, len(recipes))
+
+
+def _fail(failed: dict[str, Exception], tried: int) -> NoReturn:
+    """The error of a recipe that was alone, else those of all, once the others are done."""
+    if tried == 1:
+        raise next(iter(failed.values()))
+    for name, exc in failed.items():
+        typer.secho(f"{name}: {exc}", fg="red", err=True)
+    tell(f"{len(failed)} of {tried} recipes failed, the others are done; run it again when these are mended")
+    raise typer.Exit(1)
 
 
 def _show(trained: "Trained") -> None:
@@ -75,6 +96,10 @@ def _show(trained: "Trained") -> None:
     print_table(title, rows)
     for note in facts["notes"]:
         tell(f"note: {note}")
+    for name, found in facts.get("tuned", {}).items():
+        changed = json.dumps(found["changed"]) if found["changed"] else "nothing"
+        gain = f"{metric} {found['given']:.4f} -> {found['best']:.4f} on validation"
+        tell(f"tuned: {name}, {found['trials']} trials, {gain}, changed {changed}")
     _say_verdict(trained)
 
 

@@ -96,7 +96,7 @@ def _contest(store: Store, fitted: Fitted, recipe: Recipe, champion: Model, ques
         rivals |= {name: ask(other, name) for name, other in fitted.others.items()}
     found = _verdict(mine, rivals, recipe=recipe, question=question, guards=guards)
     if question == "better" and found.promoted:  # else its other seeds cannot help it
-        again = _under_other_seeds(split, recipe, ask)
+        again = _under_other_seeds(fitted, recipe, ask)
         found = _verdict(mine, rivals, recipe=recipe, question=question, guards=guards, again=again)
     return _asked(found, split, cases)
 
@@ -107,12 +107,12 @@ def _verdict(mine: Evaluation, rivals: Mapping[str, Evaluation], *, recipe: Reci
     return judge(mine, rivals, metric=recipe.metric, bounds=recipe.gate, **more)
 
 
-def _under_other_seeds(split: Split, recipe: Recipe, ask: Callable[[Any, str], Evaluation]) -> list[Evaluation]:
+def _under_other_seeds(fitted: Fitted, recipe: Recipe, ask: Callable[[Any, str], Evaluation]) -> list[Evaluation]:
     """What the recipe answers, fitted anew: which seed is served is luck, and a recipe is no better by luck."""
     from training.models.registry import model, reseeded
 
-    others = reseeded(recipe.model, recipe.settings, recipe.gate.seeds - 1)
-    return [ask(model(recipe.model, **settings).fit(split.train), recipe.recipe) for settings in others]
+    others = reseeded(recipe.model, fitted.settings[recipe.recipe], recipe.gate.seeds - 1)
+    return [ask(model(recipe.model, **settings).fit(fitted.split.train), recipe.recipe) for settings in others]
 
 
 def _asked(verdict: Verdict, split: Split, cases: Cases) -> Verdict:

@@ -72,6 +72,7 @@ def draw(store: Store, model: Model) -> bytes:
             model_sections.metrics(model, shown["figures"]),
             model_sections.slices(model, shown["figures"]),
             model_sections.popularity(model, shown["figures"]),
+            model_sections.tuning(model, shown.get("tuning")),  # none in what was kept before there was any
             model_sections.learning(shown["curves"]),
             model_cases.cases(shelf, release, shown),
             drawn.html,

@@ -259,6 +259,50 @@ def _doublings(starts: Sequence[int]) -> list[tuple[float, str]]:
     return [(n, number(start)) for n, start in enumerate(starts) if n % every == 0]
 
 
+# --- tuning
+
+
+def tuning(model: Model, found: Mapping[str, Sequence[Mapping[str, Any]]] | None) -> str:
+    """What was tried of each model on the validation cases, where the recipe says so."""
+    if not found:
+        return ""
+    metric, own = model.recipe["metric"], model.recipe["recipe"]
+    order = sorted(found, key=lambda name: -_best(found[name])["metric"])
+    drawn = {name: _best_so_far(found[name]) for name in (own, *(n for n in order if n != own)) if name in found}
+    chart = lines(dict(list(drawn.items())[:_DRAWN]), x="trial", y=f"best {metric} so far")
+    heads = ("model", "trials", "as the recipe says", "best", "changed", "seconds")
+    rows = [
+        (
+            _name(model, name),
+            len(found[name]),
+            f"{found[name][0]['metric']:.4f}",
+            f"{_best(found[name])['metric']:.4f}",
+            json.dumps(_best(found[name])["config"], ensure_ascii=False) if _best(found[name])["config"] else "nothing",
+            number(sum(trial["seconds"] for trial in found[name]), 1),
+        )
+        for name in order
+    ]
+    lead = (
+        f"Each was tried with equally many settings, by {text(metric)} on the validation cases, which the test does "
+        "not hold; one with fewer has no more settings to try. The first trial is what the recipe says."
+    )
+    listed = table(heads, rows, caption="Trials of each model", kind="wide")
+    figures = f'<div class="charts">{figure(f"{metric} on validation", chart)}</div>'
+    return section("tuning", "Tuning", lead, figures, _block("", listed))
+
+
+_DRAWN = 4  # lines that can be told apart
+
+
+def _best(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return max(trials, key=lambda trial: trial["metric"])
+
+
+def _best_so_far(trials: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    values = [trial["metric"] for trial in trials]
+    return [(n, max(values[:n])) for n in range(1, len(values) + 1)]
+
+
 # --- learning
 
 

@@ -57,12 +57,13 @@ def write(shown: Mapping[str, Any], folder: Path) -> None:
 
 
 def shown_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
-    """As JSON: `figures` (training.figures), `curves`, `cases`, `countries`, `map`."""
+    """As JSON: `figures` (training.figures), `tuning`, `curves`, `cases`, `countries`, `map`."""
     from training.figures import figures
 
     others = {name: found for name, found in fitted.baselines.items() if found is not fitted.evaluation}
     return {
         "figures": figures(fitted.evaluation, others, recipe.metric),
+        "tuning": {name: [asdict(trial) for trial in found.trials] for name, found in fitted.tuned.items()},
         "curves": [asdict(epoch) for epoch in getattr(fitted.model, "history", ())],
         "cases": [_case(fitted, row) for row in chosen(fitted.split.test)],
         "countries": _countries(fitted.split),

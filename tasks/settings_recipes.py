@@ -1,7 +1,7 @@
 """The recipe: a YAML file that says which recommender to train, on what, and what it must beat to be served."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,6 +34,15 @@ class Gate(Strict):
     latency_ms: float = Field(default=100.0, gt=0)  # 95 % of single questions are answered within
 
 
+class Tuning(Strict):
+    """Equal chances: the model and every baseline are tried with so many settings, asked the validation cases."""
+
+    trials: int = Field(ge=1, le=1_000)  # of each: what the recipe says, then others of its space
+    seed: int = 0  # which others
+    # By model: settings and the values to try, in the place of those that the model's file names.
+    spaces: dict[str, dict[str, Annotated[list[Any], Field(min_length=1)]]] = Field(default_factory=dict)
+
+
 class Recipe(Strict):
     """One recommender: its data, how they are split, the model, and the baselines beside it."""
 
@@ -48,6 +57,7 @@ class Recipe(Strict):
     model: str
     settings: dict[str, Any] = Field(default_factory=dict)  # the model's own
     baselines: dict[str, dict[str, Any]] = Field(min_length=1)  # model: settings; the best of them must be beaten
+    tune: Tuning | None = None
     metric: str = Field(default="ndcg@10", pattern=r"^(hr|recall|ndcg|mrr|map)@[1-9][0-9]*$")
     gate: Gate = Gate()
 
@@ -79,6 +89,13 @@ class Recipe(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tunes_what_it_names(self) -> Self:
+        named = {self.model, *self.baselines}
+        if self.tune and (odd := sorted(self.tune.spaces.keys() - named)):
+            raise ValueError(f"tune.spaces: '{odd[0]}' is neither the model nor a baseline: {', '.join(sorted(named))}")
+        return self
+
     @property
     def serves(self) -> str:
         """The slot, in which one model is served."""
@@ -92,7 +109,8 @@ class Recipe(Strict):
     @property
     def digest(self) -> str:
         """Short digest of what makes the model, without how it is judged."""
-        return digest_of(self.model_dump(mode="json", exclude={"about", "gate", "baselines", "metric", "slot"}))
+        apart = {"about", "gate", "baselines", "metric", "slot"} | (set[str]() if self.tune else {"tune"})
+        return digest_of(self.model_dump(mode="json", exclude=apart))
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -20,6 +20,7 @@ from tasks import model_shown
 from tasks.judging import judged, trained_until
 from tasks.serving import save
 from tasks.settings_recipes import Recipe
+from tasks.tuned import Tuned, check_settings, models_of, tuned
 
 if TYPE_CHECKING:
     from training.data import Dataset, Split
@@ -63,6 +64,8 @@ class Fitted:
     baselines: Mapping[str, Evaluation]
     others: Mapping[str, Recommender] = field(default_factory=dict[str, Any])  # the baselines, fitted
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])  # to fit, by model
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])  # it was fitted with, by model
+    tuned: Mapping[str, Tuned] = field(default_factory=dict[str, Any])  # what was tried, where the recipe says so
 
 
 def train_recipe(
@@ -91,6 +94,8 @@ def train_recipe(
     if recipe.serves not in champions(store):
         tell("serve the best baseline")
         _serve_baseline(store, release_id, fitted, recipe)
+    for one in fitted.tuned.values():
+        one.log.unlink(missing_ok=True)  # the trials are kept with the model by now
     return trained
 
 
@@ -133,13 +138,14 @@ def _recorded(
 def _serve_baseline(store: Store, release_id: str, fitted: Fitted, recipe: Recipe) -> None:
     """Nothing was served and the model did not beat the best baseline: that one is served, and must be beaten."""
     best = max(fitted.baselines, key=lambda name: fitted.baselines[name].means[recipe.metric])
-    name, settings = f"{recipe.recipe}-{best.replace('_', '-')}", recipe.baselines[best]
-    own = recipe.model_copy(update={"recipe": name, "model": best, "settings": settings})
+    name, settings = f"{recipe.recipe}-{best.replace('_', '-')}", dict(fitted.settings[best])
+    own = recipe.model_copy(update={"recipe": name, "model": best, "settings": settings, "tune": None})
     again = replace(
         fitted,
         model=fitted.others[best],
         evaluation=fitted.baselines[best],
         seconds={**fitted.seconds, own.recipe: fitted.seconds[best]},
+        settings={**fitted.settings, own.recipe: settings},
     )
     verdict = {"promoted": True, "question": "baseline", "cases": len(fitted.evaluation), "reasons": []}
     _recorded(store, release_id, again, own, verdict, "baseline", None)
@@ -174,7 +180,8 @@ def _judged_before(store: Store, recipe: Recipe, release_id: str) -> Model | Non
     decided = {p.model_id for p in promotions(store)} if recipe.serves in champions(store) else set[str]()
     said = recipe.model_dump(mode="json", exclude={"about"})
     mine = (m for m in models(store) if m.release_id == release_id and m.model_id in decided)
-    return next((m for m in mine if {**m.recipe, "about": ""} == {**said, "about": ""}), None)
+    # Recipes were stored without `tune` before there was one.
+    return next((m for m in mine if {"tune": None, **m.recipe, "about": ""} == {**said, "about": ""}), None)
 
 
 # --- fit and evaluate
@@ -189,27 +196,30 @@ def read(store: Store, release_id: str, recipe: Recipe) -> Dataset:
 
 
 def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
-    """The recipe's model and its baselines, fitted on one split and asked the same."""
+    """The recipe's model and its baselines, tuned alike if the recipe says so, fitted on one split, asked the same."""
     from training.evaluation import evaluate
     from training.models.registry import model
     from training.protocols import parse
     from training.splits import build
 
-    for name, settings in {**recipe.baselines, recipe.model: recipe.settings}.items():
-        model(name, **settings)  # a misspelt setting is told before anything is fitted
+    check_settings(recipe)
     tell("split")
     split = build(data, parse(recipe.protocol))
+    every, tries = models_of(recipe), dict[str, Tuned]()
+    if recipe.tune:
+        tries = {shown: tuned(split, recipe, shown, recipe.tune, tell=tell) for shown in every}
+    settings = {shown: tries[shown].settings if tries else said for shown, (_, said) in every.items()}
     seconds: dict[str, float] = {}
 
-    def answers(name: str, settings: Mapping[str, Any], shown: str) -> tuple[Recommender, Evaluation]:
+    def answers(name: str, shown: str) -> tuple[Recommender, Evaluation]:
         tell(f"fit {shown}")
         began = time.perf_counter()
-        fitted = model(name, **settings).fit(split.train)
+        fitted = model(name, **settings[shown]).fit(split.train)
         seconds[shown] = round(time.perf_counter() - began, 3)
         return fitted, evaluate(fitted, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=shown)
 
-    found = {name: answers(name, settings, name) for name, settings in recipe.baselines.items()}
-    fitted, evaluation = answers(recipe.model, recipe.settings, recipe.recipe)
+    found = {name: answers(name, name) for name in recipe.baselines}
+    fitted, evaluation = answers(recipe.model, recipe.recipe)
     return Fitted(
         split=split,
         model=fitted,
@@ -217,6 +227,8 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
         baselines={name: answered for name, (_, answered) in found.items()},
         others={name: other for name, (other, _) in found.items()},
         seconds=seconds,
+        settings=settings,
+        tuned=tries,
     )
 
 
@@ -236,6 +248,7 @@ def facts_of(fitted: Fitted, recipe: Recipe) -> dict[str, Any]:
         "asked": identity(split.test, split.data, split.protocol),
         "baselines": {name: found.summary()["metrics"] for name, found in fitted.baselines.items()},
         "seconds": dict(fitted.seconds),
+        "tuned": {name: found.facts() for name, found in fitted.tuned.items()},
         "protocol": dict(split.protocol),
         "notes": list(split.notes),
     }

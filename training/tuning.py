@@ -21,7 +21,7 @@ GRID = 10_000
 class Trial:
     """One setting, tried."""
 
-    config: Mapping[str, Any]  # what differs from the model's defaults
+    config: Mapping[str, Any]  # what differs from what was given
     metric: float  # higher is better
     seconds: float  # to fit and evaluate
 
@@ -34,7 +34,7 @@ def tune(
     log: Path,
     seed: int = 0,
 ) -> Trial:
-    """The best of `trials` settings, the first of equal ones; the model's defaults are tried first.
+    """The best of `trials` settings, the first of equal ones; what is given, {}, is tried first.
 
     A space with fewer points than that is tried whole. Trials that `log` (JSON lines) holds are not run again, so that
     a run that was stopped goes on.
@@ -61,7 +61,7 @@ def tune(
 
 
 def settings(space: Mapping[str, Sequence[Any]], trials: int, seed: int) -> Iterator[dict[str, Any]]:
-    """The defaults ({}), then different points of the space in an order that the seed decides, `trials` in all."""
+    """What is given ({}), then different points of the space in an order that the seed decides, `trials` in all."""
     yield {}
     size = math.prod(len(choices) for choices in space.values()) if space else 0
     dice = np.random.default_rng(seed)
@@ -73,6 +73,19 @@ def settings(space: Mapping[str, Sequence[Any]], trials: int, seed: int) -> Iter
         points = _drawn(list(space.values()), dice)
     for point, _ in zip(points, range(trials - 1), strict=False):
         yield dict(zip(space, point, strict=True))
+
+
+def merged(settings: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with what a trial changes; `loop.epochs` is a setting inside another.
+
+    >>> merged({"k": 1, "loop": {"epochs": 9}}, {"k": 2, "loop.patience": 3})
+    {'k': 2, 'loop': {'epochs': 9, 'patience': 3}}
+    """
+    found = dict(settings)
+    for name, value in config.items():
+        outer, _, inner = name.partition(".")
+        found[outer] = merged(found.get(outer, {}), {inner: value}) if inner else value
+    return found
 
 
 def logged(log: Path) -> list[Trial]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
 from importlib import import_module
 from typing import Any
 
@@ -32,12 +32,15 @@ def model(name: str, **settings: Any) -> Any:
     """A recommender that is not fitted yet.
 
     Raises:
-        ValueError: No model has that name, or it has no such setting.
+        ValueError: No model has that name, it has no such setting, or needs one that is not given.
     """
     found = model_class(name)
     config = import_module(found.__module__).Config
     if odd := sorted(settings.keys() - (known := [f.name for f in fields(config)])):
         raise ValueError(f"model '{name}': unknown setting '{odd[0]}'; known: {', '.join(known)}")
+    needed = (f.name for f in fields(config) if f.default is MISSING and f.default_factory is MISSING)
+    if (lost := next((setting for setting in needed if setting not in settings), None)) is not None:
+        raise ValueError(f"model '{name}': needs the setting '{lost}'")
     return found(config(**settings))
 
 
@@ -54,6 +57,15 @@ def reseeded(name: str, settings: Mapping[str, Any], times: int) -> list[dict[st
         loop = asdict(config.loop)
         return [{**settings, "loop": {**loop, "seed": config.loop.seed + n}} for n in range(1, times + 1)]
     return []
+
+
+def space(name: str) -> Mapping[str, Sequence[Any]]:
+    """The model's `SPACE`: what is tried of its settings; `loop.learning_rate` is a setting inside another.
+
+    Raises:
+        ValueError: No model has that name.
+    """
+    return import_module(model_class(name).__module__).SPACE
 
 
 def model_class(name: str) -> Any:

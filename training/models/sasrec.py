@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -66,6 +66,14 @@ class Config:
     def shape(self) -> TransformerShape:
         """Of the Transformer alone."""
         return TransformerShape(**{name: getattr(self, name) for name in TransformerShape.__dataclass_fields__})
+
+
+SPACE: dict[str, tuple[Any, ...]] = {
+    "dimension": (32, 64, 128),
+    "blocks": (1, 2, 3),
+    "dropout": (0.1, 0.2, 0.5),
+    "loop.learning_rate": (0.0005, 0.001, 0.002),
+}
 
 
 WIDE = Config(

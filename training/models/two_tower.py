@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -51,6 +51,15 @@ class Config(TowerConfig, ContrastiveConfig):
                 f"two_tower: gradient_accumulation is {self.loop.gradient_accumulation}, expected 1: parts of a batch "
                 "that do not see each other have fewer negatives; take a larger batch_size, or more processes"
             )
+
+
+SPACE: dict[str, tuple[Any, ...]] = {
+    "dimension": (32, 64, 128),
+    "pooling": ("mean", "gru", "attention"),
+    "dropout": (0.1, 0.3, 0.5),
+    "temperature": (0.05, 0.07, 0.1, 0.2),
+    "loop.learning_rate": (0.0003, 0.001, 0.003),
+}
 
 
 class Network(nn.Module):
