@@ -1,6 +1,5 @@
 """`mediateca train`, `evaluate` and `recommend`: recommenders of a release, how good they are, and what they say."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -84,6 +83,8 @@ def _fail(failed: dict[str, Exception], tried: int) -> NoReturn:
 
 def _show(trained: "Trained") -> None:
     """The model's figures among those of its baselines, and whether it is served."""
+    from tasks.model_sections import in_words
+
     metric, facts = trained.recipe.metric, trained.facts
     named = {**facts["baselines"], trained.recipe.recipe: facts["test"]["metrics"]}
     best_first = sorted(named.items(), key=lambda one: -one[1][metric])
@@ -97,9 +98,9 @@ def _show(trained: "Trained") -> None:
     for note in facts["notes"]:
         tell(f"note: {note}")
     for name, found in facts.get("tuned", {}).items():
-        changed = json.dumps(found["changed"]) if found["changed"] else "nothing"
+        tried = "1 trial" if found["trials"] == 1 else f"{found['trials']} trials"
         gain = f"{metric} {found['given']:.4f} -> {found['best']:.4f} on validation"
-        tell(f"tuned: {name}, {found['trials']} trials, {gain}, changed {changed}")
+        tell(f"tuned: {name}, {tried}, {gain}, changed {in_words(found['changed'])}")
     _say_verdict(trained)
 
 

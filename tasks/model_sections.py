@@ -277,7 +277,7 @@ def tuning(model: Model, found: Mapping[str, Sequence[Mapping[str, Any]]] | None
             len(found[name]),
             f"{found[name][0]['metric']:.4f}",
             f"{_best(found[name])['metric']:.4f}",
-            json.dumps(_best(found[name])["config"], ensure_ascii=False) if _best(found[name])["config"] else "nothing",
+            in_words(_best(found[name])["config"]),
             number(sum(trial["seconds"] for trial in found[name]), 1),
         )
         for name in order
@@ -292,6 +292,15 @@ def tuning(model: Model, found: Mapping[str, Sequence[Mapping[str, Any]]] | None
 
 
 _DRAWN = 4  # lines that can be told apart
+
+
+def in_words(config: Mapping[str, Any]) -> str:
+    """What a trial changed.
+
+    >>> in_words({"dimension": 64, "loop.epochs": 9})
+    'dimension 64, loop.epochs 9'
+    """
+    return ", ".join(f"{name} {value}" for name, value in config.items()) or "nothing"
 
 
 def _best(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
