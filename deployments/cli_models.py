@@ -56,9 +56,9 @@ def pull_command(names: Names = None) -> None:
     from featurizers.weights import Weights, pull_weights
 
     safe = [encoder.name for encoder in known().values() if not encoder.pickle_sha256]
-    _each(names or safe, lambda encoder: f"fetched, {pull_weights(Weights(encoder.model))}")
     if not names:
         typer.echo(f"left out, as pickles to convert: {', '.join(name for name in known() if name not in safe)}")
+    _each(names or safe, lambda encoder: f"fetched, {pull_weights(Weights(encoder.model))}")
 
 
 @models_app.command("verify")

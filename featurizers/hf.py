@@ -160,8 +160,11 @@ class HfEncoder:
         import transformers
         from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity, set_verbosity_error
 
-        if self._device.startswith("cuda") and not torch.cuda.is_available():
-            raise NoDevice(f"{self.name}: device '{self._device}' was asked for and torch finds no GPU; write cpu")
+        there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+        if not there.get(self._device.partition(":")[0], lambda: True)():
+            by = "by MEDIATECA_DEVICE" if os.environ.get("MEDIATECA_DEVICE") else "by the catalogue"
+            said = f"device '{self._device}' was asked for {by} and torch finds no GPU"
+            raise NoDevice(f"{self.name}: {said}; write cpu")
         disable_progress_bar()  # of loading: the stage has a bar of its own
         before = get_verbosity()
         set_verbosity_error()  # a classifier's head that is left out is no news
@@ -190,18 +193,22 @@ class HfEncoder:
         return model
 
     def _check_tower(self, model: Any) -> None:
-        """A model of two towers, such as CLIP, asks for the inputs of both."""
+        """A model of two towers, such as CLIP, asks for the inputs of both; ViTMAE draws what it leaves out."""
+        if getattr(model.config, "mask_ratio", 0):
+            raise ValueError(
+                f"{self.name}: {self._weights.model} leaves out places at random (`mask_ratio` in config.json is "
+                f"{model.config.mask_ratio}), so that no vector would come twice; write 0 there"
+            )
         if not hasattr(model, "get_text_features"):
             return
         import transformers
 
-        family = type(model).__name__.removesuffix("Model") + self._tower.removesuffix("_config").capitalize()
-        ways = {f"{family}ModelWithProjection": "projection", f"{family}Model": "pooler"}
-        there = [
-            f"`architecture: {name}` and `pooling: {way}`" for name, way in ways.items() if hasattr(transformers, name)
-        ]
+        side = self._tower.removesuffix("_config")
+        joint = f"{type(model).__name__.removesuffix('Model')}{side.capitalize()}ModelWithProjection"
+        named = f"`architecture: {joint}` and `pooling: projection`, or " if hasattr(transformers, joint) else ""
         raise ValueError(
-            f"{self.name}: {self._weights.model} has two towers; write {' or '.join(there) or 'one of them'}"
+            f"{self.name}: {self._weights.model} has two towers; write {named}the folder of one as `model`: "
+            f"`AutoModel.from_pretrained(...).{side}_model.save_pretrained(folder)`, beside its tokenizer or processor"
         )
 
     def _check_precision(self, kind: str) -> None:
@@ -228,12 +235,25 @@ class HfEncoder:
 
         Raises:
             NoDevice: It was to be compiled, and this machine cannot.
+            ValueError: It wants more than these, or other ones.
         """
         import torch
 
-        with torch.inference_mode(), self._autocast(), self._compiling():
+        with torch.inference_mode(), self._autocast(), self._compiling(), self._taking(inputs):
             moved = {name: tensor.to(self._device, non_blocking=True) for name, tensor in inputs.items()}
             return self.model(**moved, **({"output_hidden_states": True} if self._layer != -1 else {}))
+
+    @contextmanager
+    def _taking(self, inputs: dict[str, Any]) -> Generator[None]:
+        """A model of another kind says so in its own words, which name nothing that a catalogue has."""
+        try:
+            yield
+        except (AttributeError, TypeError, ValueError) as exc:
+            said = f"{type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
+            raise ValueError(
+                f"{self.name}: {self._weights.model}, loaded as {self._architecture}, does not take "
+                f"{', '.join(inputs)} alone: {said}; correct `family` or `architecture` (T5EncoderModel, say)"
+            ) from exc
 
     @contextmanager
     def _compiling(self) -> Generator[None]:
@@ -293,8 +313,7 @@ class HfEncoder:
         return pooled.flatten(1)
 
     def _without(self, pooling: str) -> str:
-        others = "`pooler`" if pooling.endswith("token") else "`cls`"
-        return f"{self.name}: {self._weights.model} has no {pooling}; write `pooling: mean` or {others}"
+        return f"{self.name}: {self._weights.model} has no {pooling}; write `pooling: mean`"
 
     def fill(
         self, values: NDArray[np.float32], rows: list[int], encode: Callable[[list[int]], Any], size: int

@@ -60,7 +60,8 @@ class HfText(HfEncoder):
     def _check_tower(self, model: Any) -> None:
         super()._check_tower(model)
         config = getattr(model.config, self._tower, model.config)
-        self._positions = getattr(config, "max_position_embeddings", None)
+        most = getattr(config, "max_position_embeddings", None)
+        self._positions = most if most is not None and most > 0 else None  # XLNet's -1: as many as there are
         # RoBERTa and MPNet number theirs from behind that of padding.
         for name, table in model.named_modules():
             padding = getattr(table, "padding_idx", None) if name.endswith("position_embeddings") else None
@@ -72,7 +73,8 @@ class HfText(HfEncoder):
         """The tokenizer beside the weights.
 
         Raises:
-            ValueError: It is not there, cannot pad, or `max_tokens` is more than the model has positions for.
+            ValueError: It is not there, cannot pad, or `max_tokens` is more than the model has positions for, or than
+                the prompt leaves.
         """
         from transformers import AutoTokenizer
 
@@ -88,6 +90,9 @@ class HfText(HfEncoder):
             raise ValueError(f"{self.name}: max_tokens {self._max_tokens}; {has}")
         if found.pad_token is None:
             raise ValueError(f"{self.name}: the tokenizer of {self._weights.model} has no padding token")
+        before = len(found(self._prompt)["input_ids"])
+        if self._prompt and before >= self._max_tokens:
+            raise ValueError(f"{self.name}: `prompt` takes {before} of max_tokens {self._max_tokens}; no text is left")
         found.padding_side = "right"
         return found
 

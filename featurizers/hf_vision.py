@@ -94,7 +94,8 @@ class HfVision(HfEncoder):
             return as_float32(hidden[:, -1])
         before = self._before_patches(hidden, tensor)
         if self._pooling == "mean":
-            return as_float32(hidden[:, before:].mean(1))
+            after = getattr(self.model.config, "num_detection_tokens", 0)  # of YOLOS, behind the patches
+            return as_float32(hidden[:, before - after : hidden.shape[1] - after].mean(1))
         if not before:
             raise ValueError(self._without("cls token"))
         return as_float32(hidden[:, 0])

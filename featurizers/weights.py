@@ -36,6 +36,7 @@ FILES = (
 CONVERTED = "converted.json"
 """Beside converted weights: the sha256 of the pickle, and of what became of it."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -57,6 +58,11 @@ class Weights:
         Raises:
             ValueError: It is not; a branch such as `main` moves.
         """
+        if not self.is_folder and not _REPOSITORY.fullmatch(self.model):
+            raise ValueError(
+                f"model '{self.model}' is no name of the Hugging Face hub, such as google-bert/bert-base-uncased; "
+                "write a folder as ./folder"
+            )
         if self.is_folder:
             if self.revision is not None:
                 raise ValueError(f"model '{self.model}' is a folder and has no revision; leave `revision` out")
@@ -124,7 +130,7 @@ def weights_folder(weights: Weights) -> Path:
         )
     if not (folder / "config.json").is_file():
         raise NoWeights(f"{folder} has no config.json: not a folder that `save_pretrained` wrote")
-    if not any(folder.glob("*.safetensors")):
+    if not any(path.exists() for path in folder.glob("*.safetensors")):  # the hub's cache is links
         pickles = sorted(p.name for p in folder.iterdir() if any(fnmatch(p.name, ending) for ending in _PICKLES))
         found = f"only {', '.join(pickles)}, and pickles are never loaded" if pickles else "no weights"
         how = "save the model anew as safetensors" if weights.is_folder else weights.hint
@@ -133,7 +139,10 @@ def weights_folder(weights: Weights) -> Path:
 
 
 def _named(model: str) -> Path | None:
-    folder = Path(model).expanduser()
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError:  # the home of nobody
+        return None
     return folder if folder.is_dir() else None
 
 
@@ -180,8 +189,11 @@ def weights_digest(weights: Weights) -> str:
     folder, digest = weights_folder(weights), hashlib.sha256()
     recorded = _packaged_files(weights)
     for path in sorted(p for p in folder.iterdir() if any(fnmatch(p.name, pattern) for pattern in FILES)):
-        stat = path.stat()
-        content = recorded.get(path) or _content(path, stat.st_size, stat.st_mtime_ns)
+        try:
+            stat = path.stat()
+            content = recorded.get(path) or _content(path, stat.st_size, stat.st_mtime_ns)
+        except FileNotFoundError:
+            raise NoWeights(f"{path} is gone; {weights.hint}") from None
         digest.update(f"{path.name} {content}\n".encode())
     return digest.hexdigest()[:12]
 
@@ -236,9 +248,12 @@ def _expected(weights: Weights, folder: Path, path: Path) -> str:
 
 def _recorded(path: Path, hint: str) -> str:
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["sha256"])
+        found = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+        if not _SHA256.fullmatch(found):
+            raise ValueError(f"'{found}' is no sha256")
     except (OSError, ValueError, LookupError, TypeError) as exc:
         raise ValueError(f"{path}: no checksum of what was converted ({type(exc).__name__}); {hint}") from exc
+    return str(found)
 
 
 def pull_weights(weights: Weights) -> Path:

@@ -126,6 +126,7 @@ def _encoded(name: str, settings: str, version: str, batch: list[Any]) -> Any:
         found = encode(batch)
         if encode.version == version:  # still: it is the run that loads them
             return found
+    _loaded.cache_clear()  # what was loaded meanwhile may lie there under the version of what was to be loaded
     raise NoWeights(f"the weights were replaced while the build ran, now {encode.version}; build again")
 
 

@@ -13,6 +13,11 @@ from tasks.settings_base import Strict, nearest
 
 NAME = "name"  # of the feature; put in by the catalogue, which knows it
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+STAGES = frozenset(
+    "audio duplicates entities images index ingest items links lookalikes lyrics release report texts users "
+    "validate".split()
+)
+"""Names of stages that are no featurizers: a plan, and what ran, is told by them."""
 DEVICE = r"^(cpu|mps|cuda(:\d+)?)$"
 # Settings that one family alone has, and what the families read.
 _OWN: dict[Family, tuple[str, ...]] = {
@@ -44,7 +49,9 @@ class EncoderSettings(Strict):
     # Word pieces per forward pass with padding, at most; None: what suits the device.
     batch_tokens: int | None = Field(default=None, ge=8)
     # Of recordings:
-    piece_s: float | None = Field(default=None, ge=1)  # seconds read at once; None: as much as the model takes
+    piece_s: float | None = Field(
+        default=None, ge=1, allow_inf_nan=False
+    )  # seconds read at once; None: as much as the model takes
 
     @model_validator(mode="before")
     @classmethod
@@ -53,8 +60,10 @@ class EncoderSettings(Strict):
             raise ValueError("expected keys and values, such as `{precision: bf16}`, or `{}` for the usual ones")
         said = cast("Mapping[str, Any]", said)
         name = said[NAME]
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"featurizer '{name}': a name is lower-case letters, digits and _")
+        if not _NAME.fullmatch(name) or "__" in name:
+            raise ValueError(f"featurizer '{name}': a name is lower-case letters, digits and single _")
+        if name in STAGES:
+            raise ValueError(f"featurizer '{name}': another stage has that name; take one of your own")
         if name in PLANNED:
             raise ValueError(PLANNED[name])
         if name not in known() and not {"family", "model"} & said.keys():
@@ -68,6 +77,8 @@ class EncoderSettings(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         Weights(self.model, self.revision)
+        if self.name in known() and self.family != (meant := known()[self.name].family):
+            raise ValueError(f"'{self.name}' reads {_READS[meant]}; take a name of your own for an encoder of another")
         if self.pooling in ("pooler", "projection") and self.layer != -1:
             raise ValueError(f"the {self.pooling} is of the last layer; leave `layer` out, or pool by cls, mean, last")
         usual = known()[self.name].settings.get("normalise", False) if self.name in known() else self.normalise

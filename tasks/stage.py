@@ -22,7 +22,7 @@ from storage.lazy import pa
 from storage.reasons import Reason
 from storage.schemas import ATTEMPT_COLUMNS, Table, table_of
 from storage.store import Store, rows_of
-from storage.views import newest
+from storage.views import live, newest
 
 RETRY_AFTER = {Reason.INTERNAL_ERROR: timedelta(days=1), Reason.UNREACHABLE: timedelta(hours=1)}
 """When a failure is tried again, doubled at each attempt up to 30 days; reasons not named wait for a change."""
@@ -350,17 +350,23 @@ def hold_generation(store: Store, stage: Stage) -> None:
 
 
 def may_serve(store: Store, stage: Stage) -> bool:
-    """Whether its version takes the place of the one served: not one of reasons alone, where the other has values."""
+    """Whether its version takes the place of the one served, which has values: not one of reasons alone.
+
+    Nor one that waits for weights: they were replaced while it was built, and what is left will come.
+    """
     table = table_of(stage.writes)
     served = store.generation(table.name) if table.has_generations else None
     if served in (None, stage.version):
         return table.has_generations
     con = store.database(only=(table.name,))
-    # A value has no reason: vectors need not be read to be counted.
-    count = "count(*) filter (reason is null)"
-    sql = f"select version, {count} from {table.view}__rows where version in ($one, $two) group by version"
-    values = dict(con.execute(sql, {"one": stage.version, "two": served}).fetchall())
-    return values.get(stage.version) != 0 or not values.get(served)
+
+    def count(version: str) -> tuple[int, int, int]:
+        # A value has no reason: vectors need not be read to be counted.
+        what = f"count(*), count(*) filter (reason is null), count(*) filter (reason = '{Reason.NO_WEIGHTS}')"
+        return con.sql(f"select {what} from {live(table, version)}").fetchall()[0]
+
+    rows, values, waiting = count(stage.version)
+    return not count(served)[1] or ((not rows or bool(values)) and not waiting)
 
 
 def _one_pass(

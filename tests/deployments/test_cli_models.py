@@ -21,7 +21,7 @@ def test_without_names_what_has_safetensors_is_fetched_and_the_rest_is_named(mon
     pickles = {encoder.name for encoder in known().values() if encoder.pickle_sha256}
     assert ran.exit_code == 0
     assert fetched == [encoder.model for encoder in known().values() if encoder.name not in pickles]
-    assert pickles == set(ran.output.splitlines()[-1].removeprefix("left out, as pickles to convert: ").split(", "))
+    assert pickles == set(ran.output.splitlines()[0].removeprefix("left out, as pickles to convert: ").split(", "))
 
 
 def test_a_pickle_that_is_named_says_how_to_convert_it() -> None:

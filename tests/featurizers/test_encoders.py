@@ -139,6 +139,55 @@ def test_positions_that_are_numbered_behind_the_padding_are_none_for_tokens(tmp_
     assert featurizer("mine", family="text", model=str(folder), max_tokens=62)(["a film " * 60]).errors == (None,)
 
 
+def test_an_endless_number_of_positions_is_no_bound(tmp_path: Path) -> None:
+    import transformers
+
+    folder = tiny_bert(tmp_path / "xlnet")
+    config = transformers.XLNetConfig(vocab_size=18, d_model=16, n_layer=1, n_head=2, d_inner=16)
+    transformers.XLNetModel(config).save_pretrained(folder)
+    assert featurizer("mine", family="text", model=str(folder))(["a film"]).errors == (None,)
+
+
+def test_a_model_that_wants_something_else_is_told_by_its_name(tmp_path: Path) -> None:
+    import transformers
+
+    folder = tiny_bert(tmp_path / "t5")
+    config = transformers.T5Config(
+        vocab_size=18, d_model=16, d_ff=16, d_kv=8, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    transformers.T5Model(config).save_pretrained(folder)
+    with pytest.raises(ValueError, match=r"^mine: .*t5, loaded as AutoModel, does not take input_ids, .* alone: "):
+        featurizer("mine", family="text", model=str(folder), max_tokens=16)(["a film"])
+    named = {"architecture": "T5EncoderModel", "max_tokens": 16}
+    assert featurizer("mine", family="text", model=str(folder), **named)(["a film"]).errors == (None,)
+
+
+def test_a_prompt_that_leaves_no_place_for_a_text_is_told(tmp_path: Path) -> None:
+    said = {"family": "text", "model": str(tiny_bert(tmp_path / "bert")), "max_tokens": 16}
+    with pytest.raises(ValueError, match=r"^mine: `prompt` takes 42 of max_tokens 16; no text is left"):
+        featurizer("mine", **said, prompt="shark " * 40)(["a film"])
+
+
+def test_weights_that_the_hubs_cache_has_lost_are_not_here(tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "lost")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(tmp_path / "gone")
+    with pytest.raises(NoWeights, match="has no weights"):
+        weights_digest(Weights(str(folder)))
+    (folder / "vocab.txt").unlink()
+    (folder / "vocab.txt").symlink_to(tmp_path / "gone")
+    tiny_bert(tmp_path / "whole")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(tmp_path / "whole" / "model.safetensors")
+    with pytest.raises(NoWeights, match=r"vocab\.txt is gone; "):
+        weights_digest(Weights(str(folder)))
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    with pytest.raises(NoWeights, match="there is no folder ~nobody-of-that-name/model"):
+        weights_folder(Weights("~nobody-of-that-name/model"))
+
+
 @pytest.mark.parametrize("key", ["d_model", "dim", "n_embd", "hidden_sizes"])
 def test_the_width_of_a_model_has_the_names_that_models_give_it(tmp_path: Path, key: str) -> None:
     (tmp_path / "model.safetensors").touch()
@@ -218,7 +267,7 @@ def test_weight_norm_of_a_pickle_gets_the_names_of_the_installed_torch(tmp_path:
     assert featurizer("mert", model=str(folder), architecture="HubertModel").model is not None
 
 
-@pytest.mark.parametrize("content", [None, "{}", "[", "[1]"])
+@pytest.mark.parametrize("content", [None, "{}", "[", "[1]", '{"sha256": ""}'])
 def test_converted_weights_without_their_checksum_are_told(pickled: tuple[Encoder, Path], content: str | None) -> None:
     encoder, source = pickled
     record = convert(encoder, source) / "converted.json"

@@ -107,7 +107,7 @@ def test_a_part_that_the_weights_lack_is_never_made_up(tmp_path: Path) -> None:
 
 def test_a_gpu_that_is_asked_for_and_missing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(RuntimeError, match="device 'cuda' was asked for and torch finds no GPU"):
+    with pytest.raises(RuntimeError, match="device 'cuda' was asked for by the catalogue and torch finds no GPU"):
         bert(folder, device="cuda")(["a film"])
 
 

@@ -1,10 +1,13 @@
 """Image encoders, proven with tiny random weights and without torchvision."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from transformers import AutoModel
 
 from featurizers.base import NoWeights
 from featurizers.hf_vision import HfVision
@@ -51,7 +54,6 @@ def test_a_picture_gives_the_same_alone_or_in_a_batch_and_a_broken_one_a_reason(
 
 def test_a_picture_is_prepared_as_the_model_says(folder: Path) -> None:
     import torch
-    from transformers import AutoModel
     from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
     processor = ConvNextImageProcessorPil.from_pretrained(folder)
@@ -78,7 +80,6 @@ def test_a_line_takes_no_more_memory_than_a_picture(folder: Path) -> None:
 
 def test_a_transformer_is_pooled_by_its_cls_token_or_its_patches(tmp_path: Path) -> None:
     import torch
-    from transformers import AutoModel
 
     folder = tiny_vit(tmp_path / "vit")
     encode = resnet(folder, pooling="cls")
@@ -102,20 +103,53 @@ def test_a_transformer_without_a_cls_token_loses_no_patch(tmp_path: Path) -> Non
         with torch.inference_mode():
             hidden = type(encode.model).from_pretrained(folder).eval()(pixels).last_hidden_state[0].numpy()
         np.testing.assert_allclose(encode(PICTURES[:1]).values[0], hidden[before:].mean(0), atol=1e-5)
-    with pytest.raises(ValueError, match="has no cls token; write `pooling: mean` or `pooler`"):
+    with pytest.raises(ValueError, match=r"has no cls token; write `pooling: mean`$"):
         resnet(tmp_path / "Swin", pooling="cls")(PICTURES[:1])
 
 
 @pytest.mark.parametrize("family", ["text", "image"])
 def test_a_model_of_two_towers_says_which_to_name(tmp_path: Path, family: str) -> None:
     folder, tower = tiny_clip(tmp_path / "clip"), "Text" if family == "text" else "Vision"
+    given = ["a film"] if family == "text" else PICTURES[:1]
     named = f"`architecture: CLIP{tower}ModelWithProjection` and `pooling: projection`"
-    with pytest.raises(ValueError, match=rf"^mine: .* has two towers; write {named} or `architecture: CLIP{tower}M"):
-        featurizer("mine", family=family, model=str(folder))(["a film"] if family == "text" else PICTURES[:1])
+    with pytest.raises(ValueError, match=rf"^mine: .* has two towers; write {named}, or the folder of one as `model`"):
+        featurizer("mine", family=family, model=str(folder))(given)
+    # Both ways that are told lead to vectors.
+    said: dict[str, Any] = {"family": family, "max_tokens": 16} if family == "text" else {"family": family}
+    whole = f"CLIP{tower}ModelWithProjection"
+    assert featurizer("mine", **said, model=str(folder), architecture=whole, pooling="projection")(given).values.any()
+    getattr(AutoModel.from_pretrained(folder), f"{tower.lower()}_model").save_pretrained(tmp_path / "tower")
+    for beside in ("vocab.txt", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
+        if (folder / beside).exists():
+            shutil.copy(folder / beside, tmp_path / "tower")
+    assert featurizer("mine", **said, model=str(tmp_path / "tower"))(given).values.any()
+
+
+def test_a_model_that_leaves_out_patches_at_random_is_refused(tmp_path: Path) -> None:
+    folder = tiny_vit(tmp_path / "mae", kind="ViTMAE")
+    with pytest.raises(ValueError, match=r"^mine: .*mae leaves out places at random \(`mask_ratio` .* is 0.75\)"):
+        featurizer("mine", family="image", model=str(folder))(PICTURES[:1])
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"mask_ratio": 0.75', '"mask_ratio": 0.0'))
+    encode = featurizer("mine", family="image", model=str(folder))
+    np.testing.assert_allclose(encode(PICTURES[:1]).values, encode(PICTURES[:1]).values, atol=1e-6)
+
+
+def test_places_that_look_for_objects_are_no_patches(tmp_path: Path) -> None:
+    """YOLOS: a cls token, the patches, then places for what it detects."""
+    import torch
+
+    folder = tiny_vit(tmp_path / "yolos", kind="Yolos")
+    encode = resnet(folder, pooling="mean")
+    with torch.inference_mode():
+        pixels = torch.from_numpy(encode._prepared(PICTURES[0]))[None]
+        hidden = encode.model(pixels).last_hidden_state[0].numpy()
+    assert len(hidden) == 1 + 16 + 3
+    np.testing.assert_allclose(encode(PICTURES[:1]).values[0], hidden[1:17].mean(0), atol=1e-5)
 
 
 def test_a_convolutional_net_has_no_cls_token(folder: Path) -> None:
-    with pytest.raises(ValueError, match="has no cls token; write `pooling: mean` or `pooler`"):
+    with pytest.raises(ValueError, match=r"has no cls token; write `pooling: mean`$"):
         resnet(folder, pooling="cls")(PICTURES[:1])
 
 

@@ -50,6 +50,10 @@ def tiny_vit(folder: Path, *, kind: str = "ViT") -> Path:
     if kind == "Swin":
         shape = {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 2, "image_size": 32}
         shape |= {"patch_size": 4}
+    if kind == "Yolos":
+        shape |= {"num_detection_tokens": 3, "image_size": [32, 32]}
+    if kind == "ViTMAE":
+        shape |= {"decoder_hidden_size": 16, "decoder_intermediate_size": 32, "decoder_num_attention_heads": 2}
     config = getattr(transformers, f"{kind}Config")(**shape)
     getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from featurizers.hf_text import HfText
 from storage.errors import MixedVersions
 from storage.generations import only_version, served_versions
 from storage.releases import find_release, publish, retire
@@ -250,6 +251,37 @@ def test_weights_that_are_gone_for_a_night_cost_no_vector(tmp_path: Path) -> Non
     shelf.run(until="plots")
     assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (1, 20)
     assert counts(shelf.store, table="features/plots") == {version: 21}
+
+
+def test_a_version_whose_weights_were_replaced_on_its_way_takes_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of its vectors are there: the former ones are served until all of them are."""
+    folder = tiny_bert(tmp_path / "one")
+    model = {"family": "text", "model": str(folder), "max_tokens": 32}
+    shelf = Shelf(tmp_path, "movielens", featurizers={"plots": model}, index={"features": []}, chunk_keys=5)
+    shelf.movielens([(n, f"Film {n} (1999)", "Drama") for n in range(1, 21)])
+    shelf.run(until="plots")
+    served = counts(shelf.store, table="features/plots")
+    tiny_bert(folder, seed=1)
+    encode, chunks = HfText.__call__, list[int]()
+
+    def replacing(self: HfText, batch: list[str]) -> Any:
+        chunks.append(len(batch))
+        if chunks.count(5) == 3:
+            tiny_bert(folder, seed=2)
+        return encode(self, batch)
+
+    monkeypatch.setattr(HfText, "__call__", replacing)
+    shelf.run(until="plots")
+    assert dict(shelf.results["plots"].reasons) == {"no_weights": 10}
+    assert shelf.results["plots"].done == 10
+    assert counts(shelf.store, table="features/plots") == served
+    monkeypatch.undo()
+    tiny_bert(folder, seed=1)
+    shelf.run(until="plots")
+    assert (shelf.results["plots"].done, shelf.results["plots"].skipped) == (10, 10)
+    assert counts(shelf.store, table="features/plots").keys() != served.keys()
 
 
 def test_settings_changed_while_weights_are_gone_serve_the_vectors_of_before(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from deployments.cli_plan import version_change
-from tasks.plan import make_plan
+from tasks.plan import all_stages, make_plan
+from tasks.settings_encoders import STAGES
 from tests.tasks.shelf import Shelf
 
 FILMS = 150
@@ -22,6 +23,11 @@ def shelf(tmp_path: Path) -> Shelf:
 def change_of(shelf: Shelf, stage: str) -> dict[str, object] | None:
     (row,) = (row for row in make_plan(shelf.catalogue, shelf.store) if row["stage"] == stage)
     return row["version_change"]
+
+
+def test_no_encoder_has_the_name_of_a_stage(shelf: Shelf) -> None:
+    stages = {stage.name for stage in all_stages(shelf.catalogue, shelf.store)} - {"tabular"}
+    assert {name for name in stages if "." not in name} | {"release", "lyrics"} == STAGES
 
 
 def test_no_change_costs_nothing(shelf: Shelf) -> None:

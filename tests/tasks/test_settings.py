@@ -186,7 +186,12 @@ def test_a_wrong_value_is_shown_with_what_was_expected(refused, old: str, new: s
         ("resnet18: {revision: main}", "hub: revision 'main' is not a commit; copy its 40 hex digits"),
         (f"resnet18: {{model: ./mine, revision: {'f' * 40}}}", "'./mine' is a folder and has no revision; leave"),
         ("bertt: {}", "unknown featurizer 'bertt'; did you mean 'bert'? known: audio_descriptors, bert, "),
-        ("Mine: {family: text, model: ./mine}", "featurizer 'Mine': a name is lower-case letters, digits and _"),
+        ("Mine: {family: text, model: ./mine}", "featurizer 'Mine': a name is lower-case letters, digits and single _"),
+        ("a__rows: {family: text, model: ./mine}", "featurizer 'a__rows': a name is lower-case letters, digits and si"),
+        ("texts: {family: text, model: ./mine}", "featurizer 'texts': another stage has that name"),
+        ("sbert: {family: image}", "'sbert' reads documents; take a name of your own"),
+        (f"mine: {{family: text, model: a/b c, revision: {'f' * 40}}}", "model 'a/b c' is no name of the Hugging Face"),
+        ("mert: {piece_s: .inf}", "Input should be a finite number"),
         ("mine: {model: ./mine}", "'featurizers.mine' needs the key 'family'"),
         (
             "mine: {family: sound, model: ./mine}",
