@@ -99,6 +99,7 @@ def _show(trained: "Trained") -> None:
         tell(f"note: {note}")
     for name, found in facts.get("tuned", {}).items():
         tried = "1 trial" if found["trials"] == 1 else f"{found['trials']} trials"
+        tried += f" ({found['failed']} failed)" if found["failed"] else ""
         gain = f"{metric} {found['given']:.4f} -> {found['best']:.4f} on validation"
         tell(f"tuned: {name}, {tried}, {gain}, changed {in_words(found['changed'])}")
     _say_verdict(trained)

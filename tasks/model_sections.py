@@ -276,7 +276,7 @@ def tuning(model: Model, found: Mapping[str, Sequence[Mapping[str, Any]]] | None
             _name(model, name),
             len(found[name]),
             f"{found[name][0]['metric']:.4f}",
-            f"{_best(found[name])['metric']:.4f}",
+            Cell(f"{_best(found[name])['metric']:.4f}{_failed(found[name])}"),
             in_words(_best(found[name])["config"]),
             number(sum(trial["seconds"] for trial in found[name]), 1),
         )
@@ -304,12 +304,16 @@ def in_words(config: Mapping[str, Any]) -> str:
 
 
 def _best(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return max(trials, key=lambda trial: trial["metric"])
+    return max((trial for trial in trials if trial["metric"] is not None), key=lambda trial: trial["metric"])
+
+
+def _failed(trials: Sequence[Mapping[str, Any]]) -> str:
+    why = [f"{in_words(trial['config'])}: {trial['error']}" for trial in trials if trial["metric"] is None]
+    return f'<span class="note">{len(why)} failed: {text("; ".join(why))}</span>' if why else ""
 
 
 def _best_so_far(trials: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    values = [trial["metric"] for trial in trials]
-    return [(n, max(values[:n])) for n in range(1, len(values) + 1)]
+    return [(n, _best(trials[:n])["metric"]) for n in range(1, len(trials) + 1)]
 
 
 # --- learning

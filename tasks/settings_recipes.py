@@ -37,7 +37,7 @@ class Gate(Strict):
 class Tuning(Strict):
     """Equal chances: the model and every baseline are tried with so many settings, asked the validation cases."""
 
-    trials: int = Field(ge=1, le=1_000)  # of each: what the recipe says, then others of its space
+    trials: int = Field(ge=1, le=1_000, strict=True)  # of each: what the recipe says, then others of its space
     seed: int = 0  # which others
     # By model: settings and the values to try, in the place of those that the model's file names.
     spaces: dict[str, dict[str, Annotated[list[Any], Field(min_length=1)]]] = Field(default_factory=dict)
@@ -87,6 +87,12 @@ class Recipe(Strict):
                 "protocol temporal of ratings: their times say when they were typed in, not when somebody watched, so "
                 "a cut in time means nothing; use loo or user_holdout"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_no_baseline(self) -> Self:
+        if self.recipe in self.baselines:
+            raise ValueError(f"the recipe is called '{self.recipe}', as one of its baselines; call it otherwise")
         return self
 
     @model_validator(mode="after")

@@ -7,13 +7,16 @@ that a training that was stopped goes on with the next trial.
 # Annotations stay text: numpy and torch are imported at their first use.
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from storage.hashing import digest_of
-from tasks.settings_recipes import Recipe, Tuning
+from tasks.settings_recipes import Recipe, RecipeError, Tuning
 from tasks.settings_yaml import home
 
 if TYPE_CHECKING:
@@ -31,12 +34,15 @@ class Tuned:
 
     def facts(self) -> dict[str, Any]:
         """As JSON: what was chosen, and what it gained on the validation cases."""
-        best = max(self.trials, key=lambda trial: trial.metric)
+        from training.tuning import best
+
+        found = best(self.trials)
         return {
             "trials": len(self.trials),
             "given": self.trials[0].metric,
-            "best": best.metric,
-            "changed": dict(best.config),
+            "best": found.metric,
+            "failed": sum(trial.metric is None for trial in self.trials),
+            "changed": dict(found.config),
             "settings": dict(self.settings),
         }
 
@@ -53,27 +59,37 @@ def check_settings(recipe: Recipe) -> None:
 
     Raises:
         ValueError: A model has no such setting, or not that value.
+        RecipeError: A value is of another type.
     """
     from training.models.registry import model
     from training.tuning import merged
 
+    def check(name: str, settings: Mapping[str, Any]) -> None:
+        made = model(name, **settings)
+        try:  # as JSON, where lists are tuples
+            TypeAdapter(type(made.config)).validate_json(json.dumps(settings), strict=True)
+        except ValidationError as exc:
+            found = exc.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in found["loc"])
+            raise RecipeError(f"{recipe.recipe}: {name}: {where}: {found['msg']}, found {found['input']!r}") from exc
+
     for name, settings in models_of(recipe).values():
-        model(name, **settings)
+        check(name, settings)
         for setting, values in _space(recipe.tune, name).items() if recipe.tune else ():
             for value in values:
-                model(name, **merged(settings, {setting: value}))
+                check(name, merged(settings, {setting: value}))
 
 
 def tuned(split: Split, recipe: Recipe, shown: str, tune: Tuning, *, tell: Callable[[str], None]) -> Tuned:
     """The best of so many settings of the model that is called `shown`, by the recipe's metric on validation.
 
     Raises:
-        ValueError: The protocol leaves nobody to validate on; a metric is not a number.
+        ValueError: The protocol leaves nobody to validate on; what the recipe says cannot be fitted.
     """
     from training.evaluation import evaluate
     from training.models.registry import model
-    from training.tuning import logged, merged
-    from training.tuning import tune as best_of
+    from training.tuning import best, logged, merged
+    from training.tuning import tune as try_out
 
     name, settings = models_of(recipe)[shown]
     log = _log(split, recipe, shown, tune)
@@ -87,8 +103,8 @@ def tuned(split: Split, recipe: Recipe, shown: str, tune: Tuning, *, tell: Calla
         found = evaluate(fitted, split.validation, train=split.train, ks=(recipe.k,), name=shown)
         return found.means[recipe.metric]
 
-    best = best_of(_space(tune, name), metric, trials=tune.trials, log=log, seed=tune.seed)
-    return Tuned(settings=merged(settings, best.config), trials=tuple(logged(log)), log=log)
+    trials = try_out(_space(tune, name), metric, trials=tune.trials, log=log, seed=tune.seed)
+    return Tuned(settings=merged(settings, best(trials).config), trials=tuple(trials), log=log)
 
 
 def _space(tune: Tuning, name: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ lie below what one more would show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -153,8 +153,8 @@ def judge(
     """
     _refuse_others(challenger, (*against.values(), *again))
     name, rival = max(against.items(), key=lambda named: named[1].means[metric])
-    interval, unit = _compared(challenger, rival, metric, seed)
-    least = unit * (bounds.not_worse if question == "not worse" else bounds.better)
+    interval = _compared(challenger, rival, metric, seed)
+    least = bounds.not_worse if question == "not worse" else bounds.better
     reasons: list[str] = []
     if len(challenger) < bounds.least_cases:
         reasons.append(f"{len(challenger)} cases, at least {bounds.least_cases} are asked for")
@@ -163,7 +163,7 @@ def judge(
     if not interval.low > least:
         found = f"{metric} {interval.value:+.1%} against {name}"
         reasons.append(f"{found}, lower bound {interval.low:+.1%}, not above {least:+.1%}")
-    seeds = _under_seeds((challenger, *again), rival, metric, relative=unit == 1.0) if again else None
+    seeds = _under_seeds((challenger, *again), rival, metric) if again else None
     if seeds and not seeds.low > least:
         mean = float(np.mean(seeds.values))
         found = f"{metric} {mean:+.1%} against {name} as the mean of {len(seeds.values)} seeds"
@@ -194,15 +194,16 @@ def _refuse_others(challenger: Evaluation, others: Sequence[Evaluation]) -> None
             raise ValueError(f"{challenger.model} and {other.model} answered different cases; expected the same")
 
 
-def _under_seeds(ours: Sequence[Evaluation], rival: Evaluation, metric: str, *, relative: bool) -> Seeds:
+def _under_seeds(ours: Sequence[Evaluation], rival: Evaluation, metric: str) -> Seeds:
     base = rival.means[metric]
-    return Seeds.of([(one.means[metric] - base) / (base if relative else 1.0) for one in ours])
+    return Seeds.of([(one.means[metric] - base) / (base or 1.0) for one in ours])
 
 
-def _compared(challenger: Evaluation, rival: Evaluation, metric: str, seed: int) -> tuple[Interval, float]:
-    """The relative difference and 1; or, of a rival without a hit in some resample, the plain one and its mean."""
+def _compared(challenger: Evaluation, rival: Evaluation, metric: str, seed: int) -> Interval:
+    """The relative difference; to the mean of all where the rival has no hit in some resample, plain where in none."""
     plain = difference(challenger, rival, metric, seed=seed)
     try:
-        return difference(challenger, rival, metric, relative=True, seed=seed), 1.0
+        return difference(challenger, rival, metric, relative=True, seed=seed)
     except ValueError:
-        return plain, rival.means[metric]
+        base = rival.means[metric] or 1.0
+        return replace(plain, value=plain.value / base, low=plain.low / base, high=plain.high / base)

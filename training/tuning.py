@@ -22,8 +22,14 @@ class Trial:
     """One setting, tried."""
 
     config: Mapping[str, Any]  # what differs from what was given
-    metric: float  # higher is better
+    metric: float | None  # higher is better; None: it failed
     seconds: float  # to fit and evaluate
+    error: str = ""  # why it failed: settings that do not go together, or a loss that is no number
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The one with the highest metric, the first of equal ones."""
+    return max(trials, key=lambda trial: -math.inf if trial.metric is None else trial.metric)
 
 
 def tune(
@@ -33,31 +39,43 @@ def tune(
     trials: int,
     log: Path,
     seed: int = 0,
-) -> Trial:
-    """The best of `trials` settings, the first of equal ones; what is given, {}, is tried first.
+) -> list[Trial]:
+    """So many settings, what is given, {}, first; `best` chooses among them.
 
     A space with fewer points than that is tried whole. Trials that `log` (JSON lines) holds are not run again, so that
-    a run that was stopped goes on.
+    a run that was stopped goes on. One that fails is a trial, too, unless it is the first.
 
     Raises:
-        ValueError: `trials` is below 1; a metric is not a number; the log is of another space, budget or seed.
+        ValueError: `trials` is below 1; the log is of another space, budget or seed; what is given fails.
     """
     if trials < 1:
         raise ValueError(f"tune: trials is {trials}, expected at least 1")
-    done = logged(log)
     chosen = list(settings(space, trials, seed))
-    if [trial.config for trial in done] != json.loads(json.dumps(chosen[: len(done)])):  # tuples are lists there
+    held = {_said(trial.config): trial for trial in logged(log)}
+    if not held.keys() <= {_said(config) for config in chosen}:
         raise ValueError(f"{log}: holds trials of another space, budget or seed; delete it, or choose another file")
-    for config in chosen[len(done) :]:
-        began = time.perf_counter()
+    return [held.get(_said(config)) or _tried(config, evaluate, log) for config in chosen]
+
+
+def _said(config: Mapping[str, Any]) -> str:
+    return json.dumps(config)  # tuples are lists there
+
+
+def _tried(config: dict[str, Any], evaluate: Callable[[dict[str, Any]], float], log: Path) -> Trial:
+    began, metric, error = time.perf_counter(), None, ""
+    try:
         metric = float(evaluate(config))
         if not math.isfinite(metric):
             raise ValueError(f"tune: {config} gave the metric {metric}, expected a finite number")
-        done.append(Trial(config=config, metric=metric, seconds=round(time.perf_counter() - began, 3)))
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a") as file:
-            file.write(json.dumps(asdict(done[-1])) + "\n")
-    return max(done, key=lambda trial: trial.metric)
+    except ValueError as exc:
+        if not config:
+            raise
+        metric, error = None, str(exc)
+    trial = Trial(config=config, metric=metric, seconds=round(time.perf_counter() - began, 3), error=error)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        file.write(json.dumps(asdict(trial)) + "\n")
+    return trial
 
 
 def settings(space: Mapping[str, Sequence[Any]], trials: int, seed: int) -> Iterator[dict[str, Any]]:

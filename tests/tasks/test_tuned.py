@@ -10,7 +10,7 @@ from storage.models import champions, find_model, promotions
 from storage.store import Store
 from tasks import model_shown, training, tuned
 from tasks.model_report import draw
-from tasks.settings_recipes import Recipe
+from tasks.settings_recipes import Recipe, load_recipe, shipped_recipes
 from tasks.settings_yaml import home
 from tests.tasks.test_model_report import DATA, release_items
 from tests.tasks.test_training import listening, recipe, train
@@ -136,12 +136,33 @@ def test_a_recipe_without_tuning_is_what_it_was_before_there_was_any(store: Stor
         ({"tune": {"trials": 2, "spaces": {"sasrec": {"blocks": [1]}}}}, "'sasrec' is neither the model nor a basel"),
         ({"tune": {"trials": 2, "spaces": {"item_knn": {"neighbors": [1]}}}}, "unknown setting 'neighbors'"),
         ({"tune": {"trials": 2, "spaces": {"item_knn": {"neighbours": []}}}}, "at least 1 item"),
+        (
+            {"tune": {"trials": 2, "spaces": {"item_knn": {"neighbours": ["3"]}}}},
+            "neighbours: Input should be a valid in",
+        ),
+        (
+            {"settings": {"neighbours": 5.5}},
+            "next: item_knn: neighbours: Input should be a valid integer, found 5.5",
+        ),
+        ({"settings": {"neighbours": True}}, "neighbours: Input should be a valid integer, found True"),
+        ({"model": "sasrec", "settings": {"loop": {"epochs": "1"}}}, "sasrec: loop.epochs: Input should be a valid in"),
+        ({"model": "sasrec", "settings": {"loop": {"epoch": 1}}}, "model 'sasrec': LoopSettings got an unexpected"),
+        ({"baselines": {"content_knn": {}}}, "model 'content_knn': needs the setting 'modalities'"),
+        ({"recipe": "most_popular"}, "is called 'most_popular', as one of its baselines"),
+        ({"tune": {"trials": True}}, "valid integer"),
         ({"tune": {"trials": 0}}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_tried_is_told_before_anything_is_fitted(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        training.fit(listening(20), recipe(**changes), tell=lambda line: pytest.fail(line))
+        training.fit(
+            listening(20), recipe(changes.pop("model", "item_knn"), **changes), tell=lambda line: pytest.fail(line)
+        )
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_the_settings_of_shipped_recipes_are_of_their_types(name: str) -> None:
+    tuned.check_settings(load_recipe(name))
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

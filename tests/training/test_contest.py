@@ -121,3 +121,16 @@ def test_only_what_draws_has_other_seeds() -> None:
     assert (one["loop"]["epochs"], one["loop"]["seed"]) == (3, 1)
     model("sasrec", **one)
     assert reseeded("item_knn", {}, 2) == []
+
+
+@pytest.mark.parametrize(("hits", "expected"), [(1, 29.0), (0, 0.5)])
+def test_a_difference_is_relative_also_to_a_rival_that_hardly_ever_hits(hits: int, expected: float) -> None:
+    """In some resample it has no hit, and nothing can be divided by that; where it has none at all it is plain."""
+    rival = np.zeros(PEOPLE)
+    rival[:hits] = 1.0
+    ours = np.tile([1.0, 0.0], PEOPLE // 2)
+    found = judge(
+        answers(ours), {"it": answers(rival, "it")}, question="better", metric="ndcg@10", bounds=BOUNDS
+    ).as_json()["relative_difference"]
+    assert found["mean"] == pytest.approx(expected)
+    assert 0 < found["low"] < found["mean"] < found["high"]

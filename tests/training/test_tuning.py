@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from training.tuning import settings, tune
+from training.tuning import best, settings, tune
 
 SPACE = {"a": (1, 2, 3), "b": ("x", "y")}
 
@@ -16,8 +16,8 @@ def value(config: dict[str, Any]) -> float:
 
 
 def test_the_best_of_the_whole_grid_is_found(tmp_path: Path) -> None:
-    best = tune(SPACE, value, trials=7, log=tmp_path / "log.jsonl")
-    assert (best.config, best.metric) == ({"a": 3, "b": "y"}, 3.5)
+    found = best(tune(SPACE, value, trials=7, log=tmp_path / "log.jsonl"))
+    assert (found.config, found.metric) == ({"a": 3, "b": "y"}, 3.5)
 
 
 def test_every_trial_is_a_line_and_the_defaults_come_first(tmp_path: Path) -> None:
@@ -53,12 +53,13 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     log.write_text("".join(lines[:3]) + lines[3][:9])  # killed while it wrote the fourth
     asked: list[dict[str, Any]] = []
     again = tune(SPACE, lambda config: asked.append(config) or value(config), trials=6, log=log)
-    assert (again.config, len(asked)) == (whole.config, 3)
+    assert ([trial.config for trial in again], len(asked)) == ([trial.config for trial in whole], 3)
+    assert best(again).config == best(whole).config
     assert len(log.read_text().splitlines()) == 6
 
 
 def test_of_equal_trials_the_first_wins(tmp_path: Path) -> None:
-    assert tune(SPACE, lambda _: 1.0, trials=5, log=tmp_path / "log").config == {}
+    assert best(tune(SPACE, lambda _: 1.0, trials=5, log=tmp_path / "log")).config == {}
 
 
 def test_a_log_of_another_search_is_refused(tmp_path: Path) -> None:
@@ -72,3 +73,30 @@ def test_a_metric_that_is_no_number_is_an_error(tmp_path: Path) -> None:
         tune(SPACE, lambda _: float("nan"), trials=3, log=tmp_path / "log")
     with pytest.raises(ValueError, match="trials is 0"):
         tune(SPACE, value, trials=0, log=tmp_path / "log")
+
+
+def test_a_trial_that_fails_is_one_and_takes_nothing_along(tmp_path: Path) -> None:
+    def some(config: dict[str, Any]) -> float:
+        if config.get("a") == 3:
+            raise ValueError("they do not go together")
+        return float("nan") if config.get("a") == 2 else value(config)
+
+    found = tune(SPACE, some, trials=7, log=tmp_path / "log.jsonl")
+    assert sorted(trial.error[:8] for trial in found if trial.metric is None) == ["they do "] * 2 + ["tune: {'"] * 2
+    assert best(found).config == {"a": 1, "b": "y"}
+    assert tune(SPACE, lambda _: pytest.fail("it was tried"), trials=7, log=tmp_path / "log.jsonl") == found
+
+
+def test_two_runs_that_share_a_log_keep_their_budgets(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    inner: list[Any] = []
+
+    def beside(config: dict[str, Any]) -> float:
+        if not inner:
+            inner.append(None)
+            inner[0] = tune(SPACE, value, trials=4, log=log)
+        return value(config)
+
+    outer = tune(SPACE, beside, trials=4, log=log)
+    assert [t.config for t in outer] == [t.config for t in inner[0]]
+    assert [t.metric for t in tune(SPACE, value, trials=4, log=log)] == [t.metric for t in outer]

@@ -41,7 +41,10 @@ def model(name: str, **settings: Any) -> Any:
     needed = (f.name for f in fields(config) if f.default is MISSING and f.default_factory is MISSING)
     if (lost := next((setting for setting in needed if setting not in settings), None)) is not None:
         raise ValueError(f"model '{name}': needs the setting '{lost}'")
-    return found(config(**settings))
+    try:
+        return found(config(**settings))
+    except TypeError as exc:  # of a value that is none of its type, or an unknown setting inside another
+        raise ValueError(f"model '{name}': {str(exc).replace('.__init__()', '')}") from exc
 
 
 def reseeded(name: str, settings: Mapping[str, Any], times: int) -> list[dict[str, Any]]:
