@@ -1,5 +1,6 @@
 """The recipe: a YAML file that says which recommender to train, on what, and what it must beat to be served."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -70,8 +71,10 @@ class Recipe(Strict):
     @field_validator("protocol")
     @classmethod
     def _means_something(cls, protocol: dict[str, Any]) -> dict[str, Any]:
-        parse(protocol)
-        return protocol
+        # YAML reads a day without quotes as a date.
+        said = {name: value.isoformat() if isinstance(value, date) else value for name, value in protocol.items()}
+        parse(said)
+        return said
 
     @field_validator("baselines")
     @classmethod

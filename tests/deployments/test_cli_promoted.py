@@ -75,7 +75,7 @@ def test_training_promotes_as_well_and_a_recipe_that_fails_stops_none_after_it(
     catalogue: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(training, "read", lambda *_: listening(20))
-    later = "validation_from: '2098-01-01', test_from: '2099-01-01'"  # than all there is
+    later = "validation_from: 2098-01-01, test_from: '2099-01-01'"  # than all there is; with and without quotes
     given = [("broken", later, "item_knn", {}), ("whole", "test_share: 0.2", "two_tower", SIZES)]
     files = [tmp_path / f"{name}.yaml" for name, *_ in given]
     for file, (name, cut, model, settings) in zip(files, given, strict=True):
