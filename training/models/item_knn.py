@@ -21,6 +21,7 @@ from training.models.matrices import (
     dense,
     interactions,
     largest,
+    nearest,
     popularity_steps,
     ranks,
     row_blocks,
@@ -72,13 +73,14 @@ class ItemKnn(Stored):
         config = self.config
         left_VU = weighted(met_VU, config.weighting, inverse_frequency(met_VU), k1=config.k1, b=config.b)
         right_UV = left_VU.T.tocsr()
-        rank, length = ranks(popularity), norms(met_VU)
-        parts: list[Csr] = []
+        rank = ranks(popularity)
+        if not config.shrink:
+            return nearest(left_VU, right_UV, config.neighbours, rank)
+        length, parts = norms(met_VU), list[Csr]()  # a shrunk similarity is no inner product
         for rows in row_blocks(left_VU, right_UV):
             near = left_VU[rows] @ right_UV
-            if config.shrink:
-                both = np.repeat(length[rows], np.diff(near.indptr)) * length[near.indices]
-                near.data *= both / (both + config.shrink)
+            both = np.repeat(length[rows], np.diff(near.indptr)) * length[near.indices]
+            near.data *= both / (both + config.shrink)
             parts.append(largest(near, config.neighbours, rank))
         return stacked(parts, len(popularity))
 

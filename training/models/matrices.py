@@ -5,19 +5,24 @@ Sizes: B queries, U users, V items; R rows and C columns of either.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sparse_dot_topn import sp_matmul_topn
 
 from training.data import Events, Queries
 
 Csr = Any
 """A scipy.sparse.csr_array of float64, whose own types know neither its shape nor what a product of two is."""
-CELLS = 1 << 23
-"""At most so many values of a product are held at a time: about 130 MB."""
+CELLS = 1 << 21
+"""At most so many values of a product are held at a time: 30 MB, which is faster than 130 (measured 2026-11: 0.42 s
+against 0.57 s on movielens-small): the allocator hands the same pages out again."""
+TIE = 2.0**-25
+"""Relative difference of scores below which they count as equal: half a step of the float32 that is kept."""
 
 
 def interactions(events: Events, users: int, items: int, *, counts: bool) -> Csr:
@@ -72,6 +77,23 @@ def stacked(parts: list[Csr], columns: int) -> Csr:
 def dense(product: Csr) -> NDArray[np.float32]:
     """A row of scores per query."""
     return product.astype(np.float32).toarray()
+
+
+def nearest(left_RU: Csr, right_UC: Csr, k: int, rank_C: NDArray[np.int64]) -> Csr:
+    """(R, C): the k largest values of each row of the product, as float32; of equal ones those of the lowest rank.
+
+    The product is never whole. Columns weigh up to `TIE` more the lower their rank, so that no two are equal:
+    sparse_dot_topn, like implicit, keeps any of those that are. As many threads as OMP_NUM_THREADS or the machine has.
+    """
+    columns, right = right_UC.shape[1], sparse.csr_matrix(right_UC, copy=True)
+    right.data *= (1 + TIE * (1 - rank_C / max(columns, 1)))[right.indices]
+    found = sp_matmul_topn(sparse.csr_matrix(left_RU), right, min(k, columns), -np.inf, n_threads=_threads())
+    return sparse.csr_array((found.data.astype(np.float32), found.indices, found.indptr), shape=found.shape)
+
+
+def _threads() -> int:
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # "4,2" is of nested loops
+    return max(int(told), 1) if told.isdigit() else os.cpu_count() or 1
 
 
 def largest(matrix: Csr, k: int, rank_C: NDArray[np.int64]) -> Csr:

@@ -19,11 +19,9 @@ from training.models.matrices import (
     beneath,
     dense,
     interactions,
-    largest,
+    nearest,
     popularity_steps,
     ranks,
-    row_blocks,
-    stacked,
 )
 from training.models.weighting import Weighting, inverse_frequency, weighted
 
@@ -79,9 +77,7 @@ class UserKnn(Stored):
         history_BV = asked(queries, users_UV.shape[1], counts=config.counts, decay=config.decay)
         asks_BV = self._weighted(history_BV, arrays["frequency"], float(arrays["average"][0]))
         rank = ranks(np.diff(users_UV.indptr))
-        users_VU = users_UV.T.tocsr()
-        parts = [largest(asks_BV[rows] @ users_VU, config.neighbours, rank) for rows in row_blocks(asks_BV, users_VU)]
-        return stacked(parts, users_UV.shape[0])
+        return nearest(asks_BV, users_UV.T.tocsr(), config.neighbours, rank)
 
     def score(self, queries: Queries) -> NDArray[np.float32]:
         """(B, V)."""
