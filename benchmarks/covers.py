@@ -36,8 +36,8 @@ from storage.hashing import digest, entity_id
 from storage.schemas import table_of
 from storage.store import Store
 from tasks.media import media_stages
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue
-from tasks.stage import run_stage
 
 PEERS = ((1, 16), (2, 16), (2, 64))  # processes, threads
 WORKERS = 2

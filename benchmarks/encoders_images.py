@@ -73,8 +73,8 @@ def stage_seconds(files: list[bytes], model: Path) -> tuple[float, float]:
     from storage.media import MediaFiles
     from storage.store import Store
     from tasks.features import feature_stage
+    from tasks.run_stage import run_stage
     from tasks.settings_stages import FeaturizerSettings
-    from tasks.stage import run_stage
     from tests.tasks.plant import plant
 
     with tempfile.TemporaryDirectory() as folder:

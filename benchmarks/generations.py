@@ -31,10 +31,11 @@ from storage.store import Store
 from tasks.export import export_release
 from tasks.maintain import drop_generations, drop_old_releases
 from tasks.neighbors import find_neighbors
+from tasks.pending import last_runs
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
+from tasks.run_stage import run_stage
 from tasks.settings import load_catalogue
-from tasks.stage import last_runs, run_stage
 
 NAME = "plots"
 TABLE = f"features/{NAME}"

@@ -24,10 +24,12 @@ import pyarrow as pa
 
 from benchmarks.synthetic import movielens_folder
 from storage.store import Store
+from tasks.pending import last_runs
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue, load_catalogue
-from tasks.stage import Stage, last_runs, run_stage
+from tasks.stage import Stage
 from tasks.vectors import vectors_table
 
 WIDTH = 64

@@ -41,8 +41,8 @@ def write(store: Store, texts: int) -> None:
 def run(store: Store, model: str) -> dict[str, Any]:
     """The stage over all of it; rows and MB at most."""
     from tasks.features import feature_stage
+    from tasks.run_stage import run_stage
     from tasks.settings_encoders import EncoderSettings
-    from tasks.stage import run_stage
 
     said = {"name": NAME, "family": "text", "model": model, "max_tokens": 64}
     stage = feature_stage(NAME, EncoderSettings.model_validate(said), store)

@@ -23,8 +23,8 @@ def plain(catalogue: str) -> float:
     from storage.store import Store
     from tasks.plan import STEPS, stages_of
     from tasks.release import publish_release
+    from tasks.run_stage import run_stage
     from tasks.settings import load_catalogue
-    from tasks.stage import run_stage
 
     began = time.perf_counter()
     chosen = load_catalogue(catalogue)

@@ -82,8 +82,8 @@ def stage_seconds(texts: list[str]) -> tuple[float, float]:
     """Read, tokenise, encode, commit: the stage over a table of these texts."""
     from storage.store import Store
     from tasks.features import feature_stage
+    from tasks.run_stage import run_stage
     from tasks.settings_stages import FeaturizerSettings
-    from tasks.stage import run_stage
     from tests.tasks.plant import plant
 
     with tempfile.TemporaryDirectory() as folder:

@@ -25,9 +25,10 @@ from tasks.listings import listing_stage
 from tasks.lyrics import lyrics_stages
 from tasks.matches import match_stage, matched_links_stage
 from tasks.media import media_stages
+from tasks.pending import count_pending, fingerprint, is_up_to_date, last_runs, scan
 from tasks.report import report_stage
 from tasks.settings import Catalogue
-from tasks.stage import Stage, count_pending, fingerprint, is_up_to_date, last_runs, scan
+from tasks.stage import Stage
 from tasks.texts import texts_stage
 from tasks.validate import validate_stage
 

@@ -17,8 +17,9 @@ from storage.releases import current_release, find_release, next_number, release
 from storage.reports import newest_report, page_name, put_page, read_page
 from storage.schemas import table_of
 from storage.store import Store, rows_of
+from tasks.pending import last_runs
 from tasks.settings import Catalogue
-from tasks.stage import Stage, last_runs, per_item, rows_table
+from tasks.stage import Stage, per_item, rows_table
 
 if TYPE_CHECKING:
     from expectations.gate import Found

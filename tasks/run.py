@@ -24,13 +24,16 @@ from pydantic import SecretStr
 from storage.lock import build_lock
 from storage.releases import Release, current_release, releases
 from storage.store import Store
+from tasks.chunks import Chunk, Future
 from tasks.gpus import pin, visible_gpus
+from tasks.pending import last_runs
 from tasks.plan import Step, all_stages, reads_sources, stages_of
 from tasks.prepare import asking_nobody, ensure_world, standing_in, with_keys
 from tasks.progress import Bars
 from tasks.release import ReleaseBlocked, publish_release, validation_of
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue, load_catalogue
-from tasks.stage import Chunk, ChunkResult, Future, Stage, StageResult, last_runs, run_stage
+from tasks.stage import ChunkResult, Stage, StageResult
 
 Gpus = tuple[str, ...]
 _SHARES_S = 8.0

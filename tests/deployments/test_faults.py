@@ -18,9 +18,10 @@ from benchmarks.sandbox_catalogue import write_catalogue
 from deployments.sandbox.faults import Faults, ServiceFaults
 from storage.clock import SANDBOX
 from storage.store import Store
+from tasks.pending import last_runs
 from tasks.plan import STEPS, all_stages, stages_of
+from tasks.run_stage import run_stage
 from tasks.settings import load_catalogue
-from tasks.stage import last_runs, run_stage
 
 ROUGH = ServiceFaults(error=0.1, timeout=0.05, limited=0.02, limited_bare=0.02, truncated=0.03, blocked=0.02)
 

@@ -26,8 +26,8 @@ from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
 from tasks.plan import all_stages
 from tasks.prepare import ensure_world
+from tasks.run_stage import run_stage
 from tasks.settings import load_catalogue
-from tasks.stage import run_stage
 
 SMALL = {"films": 60, "tracks": 60, "listeners": 5, "viewers": 20, "playlists": 6, "clips": 5, "posters": 6}
 

@@ -8,10 +8,11 @@ from storage.releases import find_release
 from storage.store import Store
 from tasks.media_sources import media_path, media_roots, wanted_media
 from tasks.neighbors import find_neighbors
+from tasks.pending import last_runs
 from tasks.plan import all_stages, make_plan
 from tasks.release import publish_release
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue, load_catalogue
-from tasks.stage import last_runs, run_stage
 
 pytestmark = pytest.mark.real_data
 

@@ -16,7 +16,8 @@ from storage.media import MediaFiles
 from storage.objects import Objects
 from storage.releases import current_release, publish
 from storage.store import Store
-from tasks.stage import last_runs, run_stage
+from tasks.pending import last_runs
+from tasks.run_stage import run_stage
 from tests.storage.test_store import FACTS, FEATURE, values, vectors, versions_of
 from tests.tasks.toy import TABLE, toy_stage, write_texts
 

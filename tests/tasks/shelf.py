@@ -13,10 +13,12 @@ from typing import Any
 
 from storage.releases import Release
 from storage.store import Store
+from tasks.pending import last_runs
 from tasks.plan import STEPS, all_stages, reads_sources, stages_of
 from tasks.release import publish_release
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue
-from tasks.stage import StageResult, last_runs, run_stage
+from tasks.stage import StageResult
 
 MOVIELENS = {"connector": "movielens", "path": "films"}
 TMDB = {"connector": "tmdb_files", "path": "tmdb", "items": False}

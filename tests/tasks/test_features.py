@@ -30,6 +30,8 @@ from tasks.features import (
     save_fit,
     tabular_stage,
 )
+from tasks.pending import last_runs
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue, CatalogueError
 from tasks.settings_encoders import EncoderSettings
 from tasks.settings_stages import (
@@ -39,7 +41,7 @@ from tasks.settings_stages import (
     MelSettings,
     TabularSettings,
 )
-from tasks.stage import Stage, StageResult, last_runs, rows_table, run_stage
+from tasks.stage import Stage, StageResult, rows_table
 from tasks.vectors import vectors_table
 from tests.featurizers.pictures import corners, files, saved
 from tests.featurizers.sounds import music

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from storage.store import Store
 from tasks.features import feature_stage
+from tasks.run_stage import run_stage
 from tasks.settings_encoders import EncoderSettings
-from tasks.stage import Stage, run_stage
+from tasks.stage import Stage
 from tests.featurizers.tiny import WORDS, tiny_bert
 from tests.tasks.plant import plant
 
@@ -20,7 +21,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from storage.store import Store
-from tasks.stage import run_stage
+from tasks.run_stage import run_stage
 from tests.tasks.test_features_kill import stage_of
 store, model, begun = Store(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 stage = stage_of(store, model)

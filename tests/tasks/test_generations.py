@@ -20,10 +20,12 @@ from storage.store import Store
 from tasks.export import export_release
 from tasks.index import index_features
 from tasks.maintain import drop_generations
+from tasks.pending import last_runs
 from tasks.plan import make_plan
 from tasks.release import publish_release
+from tasks.run_stage import run_stage
 from tasks.settings_stages import IndexSettings
-from tasks.stage import StageResult, last_runs, run_stage
+from tasks.stage import StageResult
 from tests.featurizers.tiny import tiny_bert
 from tests.tasks.plant import plant
 from tests.tasks.shelf import Shelf

@@ -26,9 +26,11 @@ from storage.store import Store, rows_of
 from tasks import index as index_module
 from tasks.index import Recall, Vectors, build, index_stage, indexed_features, load_vectors, without
 from tasks.maintain import take_down, vacuum
+from tasks.pending import last_runs
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue, CatalogueError
 from tasks.settings_stages import IndexSettings
-from tasks.stage import StageResult, last_runs, run_stage
+from tasks.stage import StageResult
 from tests.tasks.shelf import Shelf
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ import pytest
 
 from storage.store import Store
 from tasks.lyrics import lyrics_stages
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue
-from tasks.stage import run_stage
 from tests.tasks.plant import plant
 
 PAGE = "<div data-lyrics-container='true'>One line<br>two lines<br>three lines of it</div>"

@@ -173,7 +173,8 @@ def released(tmp_path: Path, given: dict[str, Any], **index: Any) -> Store:
 def publish_items(store: Store, chosen: dict[str, Any], titles: dict[str, str]) -> None:
     import pyarrow as pa
 
-    from tasks.stage import Stage, rows_table, run_stage
+    from tasks.run_stage import run_stage
+    from tasks.stage import Stage, rows_table
 
     rows = rows_table("items", [{"item_id": i, "title": t, "kind": "film"} for i, t in titles.items()])
     hashes = pa.table({"item_id": list(titles), "input_hash": pa.array([0] * len(titles), pa.int64())})

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from storage.store import Store, rows_of
+from tasks.chunks import Chunk
 from tasks.progress import Bars
 from tasks.run import Build, run
+from tasks.run_stage import run_stage
 from tasks.settings import Catalogue
-from tasks.stage import Chunk, ChunkResult, Stage, run_stage
+from tasks.stage import ChunkResult, Stage
 from tests.tasks.toy import deadly_lengths, toy_stage, write_texts
 
 

@@ -15,7 +15,10 @@ import pytest
 
 from storage.reasons import TRANSIENT, Reason
 from storage.store import Store
-from tasks.stage import StageResult, count_pending, last_runs, per_item, retry_time, rows_table, run_stage, scan
+from tasks.chunks import retry_time
+from tasks.pending import count_pending, last_runs, scan
+from tasks.run_stage import run_stage
+from tasks.stage import StageResult, per_item, rows_table
 from tests.tasks.toy import TABLE, lengths, toy_stage, write_texts
 
 

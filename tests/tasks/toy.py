@@ -12,7 +12,8 @@ import pyarrow as pa
 from storage.reasons import Reason
 from storage.schemas import table_of
 from storage.store import Store
-from tasks.stage import Stage, per_item, rows_table, run_stage
+from tasks.run_stage import run_stage
+from tasks.stage import Stage, per_item, rows_table
 
 TABLE = "features/toy"
 
