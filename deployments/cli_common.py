@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
 import shlex
+import shutil
+import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from storage.store import Store
     from tasks.settings import Catalogue
 
+FAILED, USAGE, PARTIAL, BLOCKED = 1, 2, 3, 4
+"""Exit codes."""
 CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
@@ -102,3 +107,17 @@ def write_file(who: str, path: Path, content: bytes, mode: str = "wb") -> None:
         raise ValueError(
             f"{who} {path}: cannot be written ({exc.strerror}); name a file in a folder that is there"
         ) from exc
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Say why, and end."""
+    typer.secho(message, fg="red", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: what an exception keeps alive makes duckdb's bindings print a page about leaks at a usual exit.
+    os._exit(code)
+
+
+def me() -> str:
+    """How this command is called, for a line to be copied."""
+    return "mediateca" if shutil.which("mediateca") else shlex.quote(sys.argv[0])

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deployments.cli_common import CatalogueArg, JsonOption, print_json
+
 if TYPE_CHECKING:
     from storage.bundles import Bundle
     from storage.store import Store
 
 index_app = typer.Typer(no_args_is_help=True, help="Published bundles: publish, list, show, roll back.")
-CatalogueArg = Annotated[str, typer.Argument(metavar="CATALOGUE", help="Name of a shipped catalogue, or a YAML file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SlotOption = Annotated[
     str | None, typer.Option("--of", help="A slot: track, new-track, film, ...; default: the only one there is.")
 ]
@@ -19,7 +19,7 @@ EachOption = Annotated[str | None, typer.Option("--of", help="A slot: track, new
 
 
 @index_app.command("list")
-def list_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: Json = False) -> None:
+def list_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: JsonOption = False) -> None:
     """The bundles there are, the oldest first, and which is served in each slot.
 
     Example: `mediateca index list demo`
@@ -28,7 +28,7 @@ def list_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: Json
 
     rows = [_row(bundle) for bundle in bundles(_store(catalogue), slot)]
     if as_json:
-        typer.echo(json.dumps(rows))
+        print_json(rows)
         return
     if not rows:
         typer.echo("no bundle yet; `publish-index` makes one of a trained model")
@@ -47,7 +47,7 @@ def show_command(
     catalogue: CatalogueArg,
     bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one that is served.")] = None,
     slot: SlotOption = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """What a bundle holds: release, model, revisions, kind of index, what was measured, files; all of it with --json.
 
@@ -61,7 +61,7 @@ def show_command(
     delta = delta_of(store, found.slot, found.bundle_id)
     since = {"added": len(delta.added), "removed": len(delta.removed)}
     if as_json:
-        typer.echo(json.dumps({**found.manifest, "current": found.current, "since": since}))
+        print_json({**found.manifest, "current": found.current, "since": since})
         return
     size = sum(file["size_bytes"] for file in found.manifest["files"].values())
     lines = {**_row(found), "features": found.manifest["features"], "measured": found.manifest["measured"]}
@@ -70,7 +70,7 @@ def show_command(
 
 
 @index_app.command("publish")
-def publish_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: Json = False) -> None:
+def publish_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: JsonOption = False) -> None:
     """Serve the champion from an index: embed its items, measure, check, then switch; a failed check changes nothing.
 
     Example: `mediateca index publish demo --of track`
@@ -79,7 +79,7 @@ def publish_command(catalogue: CatalogueArg, slot: EachOption = None, as_json: J
 
     found = publish_champions(_store(catalogue), slot, again=True)
     if as_json:
-        typer.echo(json.dumps([one.as_json() for one in found]))
+        print_json([one.as_json() for one in found])
     for one in found:
         if not as_json:
             typer.echo(_served(one.bundle) if one.bundle else f"{one.slot}: {one.error}")
@@ -92,7 +92,7 @@ def rollback_command(
     catalogue: CatalogueArg,
     bundle: Annotated[str | None, typer.Argument(help="A bundle; left out, the one before the served one.")] = None,
     slot: SlotOption = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve an earlier bundle again, after comparing its files with their checksums; services follow in seconds.
 
@@ -104,7 +104,7 @@ def rollback_command(
 
     store = _store(catalogue)
     made = rollback(store, bundle or _before(store, slot), slot=slot)
-    typer.echo(json.dumps(_row(made)) if as_json else _served(made))
+    print_json(_row(made)) if as_json else typer.echo(_served(made))
 
 
 def _served(made: "Bundle") -> str:

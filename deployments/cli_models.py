@@ -1,11 +1,12 @@
 """`mediateca models`: the encoders there are, and their weights on this machine."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from deployments.cli_common import JsonOption, print_json
 
 if TYPE_CHECKING:
     from featurizers.encoders import Encoder
@@ -14,11 +15,10 @@ NO_WEIGHTS = 1
 
 models_app = typer.Typer(no_args_is_help=True, help="Encoders and their weights: list, fetch, check, convert.")
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Encoders; left out, all of them.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @models_app.command("list")
-def list_command(as_json: Json = False) -> None:
+def list_command(as_json: JsonOption = False) -> None:
     """The known encoders: what they read, under which licence, whether their weights are here; the rest with --json.
 
     Example: `mediateca models list`
@@ -27,7 +27,7 @@ def list_command(as_json: Json = False) -> None:
 
     rows = [_described(encoder) for encoder in known().values()]
     if as_json:
-        typer.echo(json.dumps(rows))
+        print_json(rows)
         return
     from rich.console import Console
     from rich.table import Table
