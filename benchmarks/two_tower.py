@@ -97,12 +97,15 @@ def main() -> None:
     parser.add_argument("data", choices=DATA)
     parser.add_argument("--store", type=Path, required=True, help="the store of a catalogue that was built")
     parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--features", nargs="+", help="read these of the release; default: those named above")
     parser.add_argument("--protocol", choices=PROTOCOLS, action="append", help="default: both")
     parser.add_argument("--only", action="append", help="a contender by its label; may be repeated")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     setting = DATA[chosen.data]
+    if chosen.features:
+        setting = replace(setting, wanted=replace(setting.wanted, features=tuple(chosen.features)))
     data = setting.read(chosen.store)
     for protocol in chosen.protocol or PROTOCOLS:
         labels = contenders(protocol, tuple(data.features))
