@@ -14,7 +14,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import random
 import re
 import tempfile
@@ -28,6 +27,7 @@ import soundfile
 from PIL import Image
 
 from benchmarks import duplicates_altered as altered
+from benchmarks import real_data
 from benchmarks.duplicates_altered import RATE_HZ
 from deployments.sandbox.sounds import Sounds
 from deployments.sandbox.tables import VideoRow, read_table
@@ -309,7 +309,7 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    data = Path(os.environ["MEDIATECA_REAL_DATA"])
+    data = real_data()
     wanted = [chosen.only] if chosen.only else list(PARTS)
     pieces = stretches(data / "music-audio") if {"sound", "tones"} & set(wanted) else {}
     found: Found = {"limits": limits()._asdict()}

@@ -7,7 +7,6 @@ and pictures; of tones the former. `benchmarks.duplicates` measures on copies ma
 """
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import duplicates_altered as altered
+from benchmarks import real_data
 from benchmarks.duplicates import as_file, heard, stretches, windows
 from benchmarks.duplicates_altered import RATE_HZ
 from featurizers.acoustic import chroma_frames, similarity
@@ -83,7 +83,7 @@ def _tones(mine: Any, theirs: Any) -> float:
 
 def main() -> None:
     """Fit, and write the file."""
-    data = Path(os.environ["MEDIATECA_REAL_DATA"])
+    data = real_data()
     pieces = {name: piece for name, piece in stretches(data / "music-audio").items() if name[1] == 0}
     FILE.write_text(json.dumps(fit(data, pieces, POSTERS), indent=1) + "\n", encoding="utf-8")
 

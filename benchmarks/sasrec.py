@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import real_data
 from training.data import NO_TIME, Cases, Events, Queries, Ragged, TrainingSet
 from training.evaluation import evaluate
 
@@ -90,7 +91,7 @@ class Runs:
 
     def __init__(self, args: argparse.Namespace, out: Path) -> None:
         self.out, self.threads, self.peer = out, args.threads, args.peer
-        self.rows, self.items = sequences(Path(os.environ["MEDIATECA_REAL_DATA"]))
+        self.rows, self.items = sequences(real_data())
         out.mkdir(parents=True, exist_ok=True)
         np.savez(out / "sequences.npz", values=self.rows.values, starts=self.rows.starts)
 

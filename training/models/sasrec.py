@@ -47,7 +47,9 @@ class Config:
     positions: Literal["learned", "sinusoidal"] = "learned"
     length: int = 50  # the last so many items are seen
     whole_histories: bool = False  # also what came before the last `length` + 1 items is learnt from, in windows
-    scaled: bool = False  # items enter times the root of the dimension
+    # Items enter times the root of the dimension, as in the authors' own code. What begins near zero is drowned by the
+    # positions otherwise: ml-1m, validation NDCG@10, softmax, 30 epochs: .161 for .156; BCE, 12 epochs: .075 for .037.
+    scaled: bool = True
     tied: bool = True  # one vector per item, where it enters and where it is scored
     bias: bool = False  # one number per item, learnt, added to its score
     loss: Literal["softmax", "sampled_softmax", "gbce"] = "softmax"
@@ -86,7 +88,6 @@ WIDE = Config(
     activation="relu",
     positions="sinusoidal",
     length=90,
-    scaled=True,
     tied=False,
     bias=True,
     loop=LoopSettings(learning_rate=1e-4),
