@@ -25,6 +25,7 @@ class TowerConfig:
     modality_dimension: int = 128
     id_embedding: bool = True
     id_dropout: float = 0.5
+    input_dropout: float = 0.0  # of a modality's numbers; where items are few, their content is learnt by heart without
     norm: Norm = "layer"
     dropout: float = 0.1
     history_length: int = 50
@@ -58,6 +59,7 @@ class ItemTower(nn.Module):
         super().__init__()
         width = config.modality_dimension
         self.id_dropout = config.id_dropout if modalities else 0.0  # nothing would be left
+        self.input_dropout = nn.Dropout(config.input_dropout)
         self.projections = nn.ModuleDict(
             {name: nn.Sequential(nn.Linear(d, width), nn.ReLU()) for name, d in modalities.items()}
         )
@@ -79,8 +81,9 @@ class ItemTower(nn.Module):
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """(K, D)."""
+        values = {name: self.input_dropout(values_Kd) for name, values_Kd in inputs.values.items()}
         parts = [
-            torch.where(inputs.present[name][:, None], project(inputs.values[name]), self.missing[name])
+            torch.where(inputs.present[name][:, None], project(values[name]), self.missing[name])
             for name, project in self.projections.items()
         ]
         if self.ids is not None:

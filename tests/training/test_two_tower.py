@@ -15,7 +15,7 @@ from training.data import NO_TIME, UNKNOWN, Cases, Events, Feature, Queries, Rag
 from training.models.two_tower import Config, TwoTower
 from training.scaling import Scale, scales
 from training.tower_batches import ItemTable, PairSampler, newest
-from training.towers import ItemTower, TowerConfig, UserTower
+from training.towers import ItemInputs, ItemTower, TowerConfig, UserTower
 
 COLD = (6, 13)
 """Items that nobody met; 0 to 6 are of one group, 7 to 13 of the other."""
@@ -73,6 +73,16 @@ def test_an_item_that_nobody_met_is_found_by_its_content() -> None:
     scores = fitted().score(Queries.of([[0, 1, 3], [7, 9, 10]]))
     assert scores[0, COLD[0]] > scores[0, 7:].max()
     assert scores[1, COLD[1]] > scores[1, :7].max()
+
+
+def test_what_is_hidden_of_a_batch_is_there_when_served() -> None:
+    tower = ItemTower(TowerConfig(input_dropout=0.5, id_embedding=False, dropout=0.0), modalities={"a": 40}, items=3)
+    inputs = ItemInputs(
+        {"a": torch.ones(3, 40)}, {"a": torch.ones(3, dtype=torch.bool)}, torch.arange(3), torch.ones(3)
+    )
+    hidden, served = tower(inputs), tower.eval()(inputs)
+    assert not torch.allclose(hidden[0], hidden[1])
+    torch.testing.assert_close(served[0], served[1])
 
 
 def test_of_ids_alone_all_items_that_nobody_met_are_the_same() -> None:
