@@ -57,6 +57,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "dimension": (32, 64, 128),
     "pooling": ("mean", "gru", "attention"),
     "dropout": (0.1, 0.3, 0.5),
+    "input_dropout": (0.0, 0.3),
     "temperature": (0.05, 0.07, 0.1, 0.2),
     "loop.learning_rate": (0.0003, 0.001, 0.003),
 }
