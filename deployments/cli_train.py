@@ -41,7 +41,7 @@ def train(
 
     chosen, store = built(catalogue)
     release = find_release(store, release_id)
-    names = recipe or chosen.training.recipes
+    names = recipe or chosen.recipes
     if not names:
         raise ValueError(f"the catalogue '{chosen.catalogue}' names no recipe under `training:`; pass --recipe")
     recipes = [load_recipe(name) for name in names]

@@ -64,7 +64,7 @@ def open_training(
             catalogue=chosen,
             store=store,
             release_id=find_release(store, release).release_id,
-            recipes=recipes or chosen.training.recipes,
+            recipes=recipes or chosen.recipes,
             progress=bars,
         )
 

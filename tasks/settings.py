@@ -143,7 +143,7 @@ def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
 class TrainingSettings(Strict):
     """What is trained on each release."""
 
-    recipes: tuple[str, ...] = ()  # shipped ones, or paths of YAML files; `mediateca train` reads them
+    recipes: tuple[str, ...] = ()  # shipped ones, or YAML files beside this one or in the working folder
 
 
 class WorldSettings(Strict):
@@ -176,6 +176,7 @@ class Catalogue(Strict):
     chunk_keys: int | None = Field(default=None, ge=1)  # at most so many keys per commit; default: the stage's own
     keep_releases: int = Field(default=10, ge=1)  # `maintain-store` lets older ones go
     _asked_as: str = PrivateAttr(default="")
+    _folder: Path | None = PrivateAttr(default=None)
 
     @field_validator("store")
     @classmethod
@@ -225,12 +226,21 @@ class Catalogue(Strict):
         """Itself, knowing where it stands."""
         whole = path.resolve()
         self._asked_as = whole.stem if whole.parent == SHIPPED else str(whole)
+        self._folder = whole.parent
         return self
 
     @property
     def asked_as(self) -> str:
         """What loads it in another process: the shipped name, or the whole path of its file."""
         return self._asked_as or self.catalogue
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """What `training:` names; a file beside the catalogue's own by its whole path, as workers run elsewhere."""
+        beside = [(self._folder or Path()) / name for name in self.training.recipes]
+        return tuple(
+            str(path) if path.is_file() else name for path, name in zip(beside, self.training.recipes, strict=True)
+        )
 
     @property
     def store_url(self) -> str:

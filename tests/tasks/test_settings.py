@@ -58,6 +58,15 @@ def test_a_catalogue_knows_how_another_process_finds_it(tmp_path: Path, monkeypa
     assert load_catalogue("demo").asked_as == load_catalogue(str(SHIPPED / "demo.yaml")).asked_as == "demo"
 
 
+def test_a_recipe_beside_the_catalogue_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = "training:\n  recipes: [mine.yaml, next-track, elsewhere.yaml]\n"
+    (tmp_path / "shelf.yml").write_text(GOOD + named, encoding="utf-8")
+    (tmp_path / "mine.yaml").touch()
+    (tmp_path / "worker").mkdir()
+    monkeypatch.chdir(tmp_path / "worker")
+    assert load_catalogue("../shelf.yml").recipes == (str(tmp_path / "mine.yaml"), "next-track", "elsewhere.yaml")
+
+
 def test_a_good_catalogue_is_taken_as_written(tmp_path: Path) -> None:
     (tmp_path / "shelf.yml").write_text(GOOD, encoding="utf-8")
     found = load_catalogue(str(tmp_path / "shelf.yml"))
