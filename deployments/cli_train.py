@@ -133,12 +133,17 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option("--html", help="Draw the model's report to this file: one page for a browser.")
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Ask MODEL, or those served, the test once more; exit code 1: other figures."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is served, each model's figures beside its baselines', and how every trained model was judged.
 
     With --html, a report of MODEL, or of the only one that is served: figures with intervals, slices, learning curves,
-    a map of the items, and what it recommends.
+    a map of the items, and what it recommends. With --again the release is split once more and the stored weights are
+    asked; what they answer stands beside the figures that were kept.
 
     Example: `mediateca evaluate demo`
     """
@@ -151,6 +156,8 @@ def evaluate(
     served, verdicts = champions(store), {p.model_id: p for p in decided}
     if html is not None:
         _draw(store, model_id, served, html)
+    if again:
+        return _ask_again(store, [find_model(store, model_id)] if model_id else list(served.values()), as_json)
     rows = [
         _judged(model, served, verdicts.get(model.model_id)) | {"report": place_of(store, model.model_id)}
         for model in ([find_model(store, model_id)] if model_id else trained)
@@ -167,6 +174,24 @@ def evaluate(
             tell(f"note: {line}")
         if model_id:
             typer.echo(f"report: {html or rows[0]['report'] or 'none; --html FILE draws it'}")
+
+
+def _ask_again(store: Any, asked: list[Any], as_json: bool) -> None:
+    """Kept figures beside today's; the exit code is 1 where they differ."""
+    from tasks.recheck import recheck
+
+    if not asked:
+        raise ValueError("nothing is served yet; `mediateca train` makes a model")
+    found = [recheck(store, model) for model in asked]
+    if as_json:
+        print_json([one.as_json() for one in found])
+    for one in found if not as_json else ():
+        metric, others = one.model.recipe["metric"], "" if one.same_cases else "; the cases are others than those asked"
+        what = f"{one.model.model_id}: {metric} {one.kept[metric]:.4f} is kept, {one.now[metric]:.4f} is answered"
+        said = f"{what}, largest difference of any metric {one.difference:.1e}{others}"
+        typer.secho(said, fg=None if one.holds else "red")
+    if not all(one.holds for one in found):
+        raise typer.Exit(1)
 
 
 def _draw(store: Any, model_id: str | None, served: dict[str, Any], html: Path) -> None:

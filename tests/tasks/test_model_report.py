@@ -214,6 +214,20 @@ def test_evaluate_draws_the_page_of_a_model_or_of_the_one_that_is_served(
     assert "two_tower.html" in found.output
 
 
+def test_evaluate_asks_once_more_and_fails_where_figures_are_others(
+    made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_train, "built", lambda _: (None, made["store"]))
+    monkeypatch.setattr("tasks.recheck.read", lambda *_: DATA)
+    found = CliRunner().invoke(app, ["evaluate", "any", made["two_tower"].model_id, "--again"])
+    assert (found.exit_code, "largest difference of any metric 0.0e+00" in found.output) == (0, True)
+    half = replace(DATA, events=DATA.events.take(np.arange(len(DATA.events)) % 7 > 0))
+    monkeypatch.setattr("tasks.recheck.read", lambda *_: half)
+    found = CliRunner().invoke(app, ["evaluate", "any", "--again", "--json"])
+    (row,) = json.loads(found.stdout)
+    assert (found.exit_code, row["model"], row["same_cases"]) == (1, made["item_knn"].model_id, False)
+
+
 def test_histories_are_chosen_at_the_quartiles_of_their_length() -> None:
     split = training.fit(DATA, recipe(), tell=lambda line: None).split
     rows = model_shown.chosen(split.test)

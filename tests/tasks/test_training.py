@@ -22,6 +22,7 @@ from tasks import training
 from tasks.judging import other_cases
 from tasks.publish import Unpublishable
 from tasks.publish_champion import NoUserTower, publish_champion, publish_champions, published_model, unpublished
+from tasks.recheck import recheck
 from tasks.recommend import Answer, NothingServed, recommend
 from tasks.recommend_who import Asked
 from tasks.serving import stored
@@ -193,6 +194,18 @@ def test_a_verdict_says_what_was_asked_so_that_it_can_be_asked_again(store: Stor
     shown = f"320 cases ({two['cases'][:8]}); the figures of {first.model_id} are of others"
     assert judged == f"{fresh.model_id} was judged on {shown}"
     assert other_cases(models(store)[:1], promotions(store)[:1]) == []
+
+
+def test_figures_that_are_kept_are_what_anybody_gets_who_asks(store: Store) -> None:
+    trained = train(store, "v1", listening(20))
+    one = find_model(store, trained.model_id)
+    found = recheck(store, one, listening(20))
+    assert (found.holds, found.difference) == (True, 0)
+    flattered = {**one.facts["test"]["metrics"], "ndcg@10": found.now["ndcg@10"] + 0.01}
+    told = replace(one, facts={**one.facts, "test": {**one.facts["test"], "metrics": flattered}})
+    wrong = recheck(store, told, listening(20))
+    assert (wrong.holds, wrong.same_cases, round(wrong.difference, 4)) == (False, True, 0.01)
+    assert not recheck(store, one, listening(21)).same_cases
 
 
 def test_a_model_against_itself_wins_nothing(store: Store) -> None:
