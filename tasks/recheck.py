@@ -11,7 +11,7 @@ from storage.models import Model
 from storage.store import Store
 from tasks.serving import Served, stored
 from tasks.settings_recipes import Recipe
-from tasks.training import read
+from tasks.training import read, split_of, tested
 
 if TYPE_CHECKING:
     from training.data import Dataset
@@ -63,20 +63,15 @@ def recheck(store: Store, model: Model, data: Dataset | None = None) -> Recheck:
     Raises:
         StoreError: Its release or its files are not there any more, or were altered.
     """
-    from training.evaluation import evaluate
     from training.identity import identity
-    from training.protocols import parse
-    from training.splits import build
 
     recipe = Recipe.model_validate(model.recipe)
-    split = build(data or read(store, model.release_id, recipe), parse(recipe.protocol))
-    kept = model.facts["test"]["metrics"]
+    split = split_of(data or read(store, model.release_id, recipe), recipe)
     with stored(store, model) as held:
-        served: Any = Served(held, split.data)
-        found = evaluate(served, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=model.model_id)
+        found = tested(Served(held, split.data), split, recipe, model.model_id)
     return Recheck(
         model=model,
         same_cases=identity(split.test, split.data, split.protocol) == model.facts.get("asked"),
-        kept=kept,
+        kept=model.facts["test"]["metrics"],
         now=found.summary()["metrics"],
     )

@@ -239,7 +239,8 @@ class Catalogue(Strict):
         """What `training:` names; a file beside the catalogue's own by its whole path, as workers run elsewhere."""
         beside = [(self._folder or Path()) / name for name in self.training.recipes]
         return tuple(
-            str(path) if path.is_file() else name for path, name in zip(beside, self.training.recipes, strict=True)
+            str(path) if path.suffix and path.is_file() else name
+            for path, name in zip(beside, self.training.recipes, strict=True)
         )
 
     @property

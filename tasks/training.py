@@ -195,16 +195,28 @@ def read(store: Store, release_id: str, recipe: Recipe) -> Dataset:
     return read_release(store, wanted, release_id)
 
 
-def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
-    """The recipe's model and its baselines, tuned alike if the recipe says so, fitted on one split, asked the same."""
-    from training.evaluation import evaluate
-    from training.models.registry import model
+def split_of(data: Dataset, recipe: Recipe) -> Split:
+    """By the recipe's protocol."""
     from training.protocols import parse
     from training.splits import build
 
+    return build(data, parse(recipe.protocol))
+
+
+def tested(model: Any, split: Split, recipe: Recipe, name: str) -> Evaluation:
+    """What a model answers to the test cases."""
+    from training.evaluation import evaluate
+
+    return evaluate(model, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=name)
+
+
+def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
+    """The recipe's model and its baselines, tuned alike if the recipe says so, fitted on one split, asked the same."""
+    from training.models.registry import model
+
     check_settings(recipe)
     tell("split")
-    split = build(data, parse(recipe.protocol))
+    split = split_of(data, recipe)
     every, tries = models_of(recipe), dict[str, Tuned]()
     if recipe.tune:
         tries = {shown: tuned(split, recipe, shown, recipe.tune, tell=tell) for shown in every}
@@ -216,7 +228,7 @@ def fit(data: Dataset, recipe: Recipe, *, tell: Tell) -> Fitted:
         began = time.perf_counter()
         fitted = model(name, **settings[shown]).fit(split.train)
         seconds[shown] = round(time.perf_counter() - began, 3)
-        return fitted, evaluate(fitted, split.test, train=split.train, ks=sorted({recipe.k, 10, 20}), name=shown)
+        return fitted, tested(fitted, split, recipe, shown)
 
     found = {name: answers(name, name) for name in recipe.baselines}
     fitted, evaluation = answers(recipe.model, recipe.recipe)

@@ -62,6 +62,7 @@ def test_a_recipe_beside_the_catalogue_is_found_from_elsewhere(tmp_path: Path, m
     named = "training:\n  recipes: [mine.yaml, next-track, elsewhere.yaml]\n"
     (tmp_path / "shelf.yml").write_text(GOOD + named, encoding="utf-8")
     (tmp_path / "mine.yaml").touch()
+    (tmp_path / "next-track").touch()  # a shipped recipe is meant
     (tmp_path / "worker").mkdir()
     monkeypatch.chdir(tmp_path / "worker")
     assert load_catalogue("../shelf.yml").recipes == (str(tmp_path / "mine.yaml"), "next-track", "elsewhere.yaml")

@@ -77,9 +77,8 @@ def test_an_item_that_nobody_met_is_found_by_its_content() -> None:
 
 def test_what_is_hidden_of_a_batch_is_there_when_served() -> None:
     tower = ItemTower(TowerConfig(input_dropout=0.5, id_embedding=False, dropout=0.0), modalities={"a": 40}, items=3)
-    inputs = ItemInputs(
-        {"a": torch.ones(3, 40)}, {"a": torch.ones(3, dtype=torch.bool)}, torch.arange(3), torch.ones(3)
-    )
+    there = torch.ones(3, dtype=torch.bool)
+    inputs = ItemInputs({"a": torch.ones(3, 40)}, {"a": there}, torch.arange(3), there)
     hidden, served = tower(inputs), tower.eval()(inputs)
     assert not torch.allclose(hidden[0], hidden[1])
     torch.testing.assert_close(served[0], served[1])
