@@ -25,7 +25,8 @@ class TowerConfig:
     modality_dimension: int = 128
     id_embedding: bool = True
     id_dropout: float = 0.5
-    input_dropout: float = 0.0  # of a modality's numbers; where items are few, their content is learnt by heart without
+    input_dropout: float | None = None  # of the modalities' numbers; None: by how few items there are: `hidden_share`
+    shortcut: bool = True  # content straight to the output, too, which then begins as that of content neighbours
     norm: Norm = "layer"
     dropout: float = 0.1
     history_length: int = 50
@@ -35,6 +36,18 @@ class TowerConfig:
     heads: int = 4
     gender_dimension: int = 16
     country_dimension: int = 32
+
+
+START = 0.02
+"""Size of what begins as next to nothing; not 0, where an item without content would have no direction at all."""
+
+
+def hidden_share(numbers: int, items: int) -> float:
+    """How much of what modalities tell is hidden where so many numbers of so many items are learnt from.
+
+    Half where items are twice as many as numbers: what has more is learnt by heart. Measured: docs/two-tower.md.
+    """
+    return 2 * numbers / (2 * numbers + items)
 
 
 class ItemInputs(NamedTuple):
@@ -51,6 +64,11 @@ class ItemInputs(NamedTuple):
         present = {name: part.to(device) for name, part in self.present.items()}
         return ItemInputs(values, present, self.items.to(device), self.seen.to(device))
 
+    def content(self) -> Tensor:
+        """(K, d of all): as `training.scaling.content_vectors`, whose cosines content neighbours compare."""
+        there = [F.normalize(part * self.present[name][:, None], dim=1) for name, part in self.values.items()]
+        return F.normalize(torch.cat(there, 1), dim=1)
+
 
 class ItemTower(nn.Module):
     """Each modality to P numbers, or to what is learnt for its absence; side by side through an MLP; unit length."""
@@ -59,7 +77,7 @@ class ItemTower(nn.Module):
         super().__init__()
         width = config.modality_dimension
         self.id_dropout = config.id_dropout if modalities else 0.0  # nothing would be left
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = nn.Dropout(config.input_dropout or 0.0)
         self.projections = nn.ModuleDict(
             {name: nn.Sequential(nn.Linear(d, width), nn.ReLU()) for name, d in modalities.items()}
         )
@@ -76,14 +94,18 @@ class ItemTower(nn.Module):
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(hidden, config.dimension),
-            nn.LayerNorm(config.dimension),
+            (last := nn.LayerNorm(config.dimension)),
         )
+        self.shortcut = None
+        if config.shortcut and modalities:
+            self.shortcut = nn.Linear(sum(modalities.values()), config.dimension, bias=False)
+            nn.init.constant_(last.weight, START)
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """(K, D)."""
-        values = {name: self.input_dropout(values_Kd) for name, values_Kd in inputs.values.items()}
+        inputs = inputs._replace(values={name: self.input_dropout(part) for name, part in inputs.values.items()})
         parts = [
-            torch.where(inputs.present[name][:, None], project(values[name]), self.missing[name])
+            torch.where(inputs.present[name][:, None], project(inputs.values[name]), self.missing[name])
             for name, project in self.projections.items()
         ]
         if self.ids is not None:
@@ -93,7 +115,8 @@ class ItemTower(nn.Module):
                 known_K = known_K & (torch.rand(len(known_K), device=known_K.device) >= self.id_dropout)
             ids_KP = self.ids(torch.where(known_K, inputs.items, 0))
             parts.append(torch.where(known_K[:, None], ids_KP, self.missing["id"]))
-        return F.normalize(self.fusion(torch.cat(parts, 1)), dim=1)
+        fused_KD = self.fusion(torch.cat(parts, 1))
+        return F.normalize(fused_KD if self.shortcut is None else fused_KD + self.shortcut(inputs.content()), dim=1)
 
 
 class UserTower(nn.Module):
@@ -119,8 +142,11 @@ class UserTower(nn.Module):
             nn.Linear(width + config.gender_dimension + config.country_dimension, 2 * width),
             nn.ReLU(),
             nn.Dropout(config.dropout),
-            nn.Linear(2 * width, width),
+            (last := nn.Linear(2 * width, width)),
         )
+        # A listener begins as what was heard.
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, history_BLD: Tensor, lengths_B: Tensor, profile_B2: Tensor) -> Tensor:
         """(B, D); the first `lengths` places of a row are its history, oldest first, the others are not looked at."""

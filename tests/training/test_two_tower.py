@@ -1,5 +1,6 @@
 """Two towers: what they read, what they must not, and that what is served is what was trained."""
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,10 @@ import torch
 
 from training.contrastive import NO_ITEM
 from training.data import NO_TIME, UNKNOWN, Cases, Events, Feature, Queries, Ragged, TrainingSet
-from training.models.two_tower import Config, TwoTower
-from training.scaling import Scale, scales
+from training.models.content_knn import Config as NeighboursConfig
+from training.models.content_knn import ContentKnn
+from training.models.two_tower import Config, Network, TwoTower
+from training.scaling import Scale, content_vectors, scales
 from training.tower_batches import ItemTable, PairSampler, newest
 from training.towers import ItemInputs, ItemTower, TowerConfig, UserTower
 
@@ -84,6 +87,42 @@ def test_what_is_hidden_of_a_batch_is_there_when_served() -> None:
     torch.testing.assert_close(served[0], served[1])
 
 
+@pytest.mark.parametrize("history_inputs", ["ids", "items"])
+def test_before_anything_is_learnt_they_answer_as_content_neighbours(history_inputs: str) -> None:
+    loop = {"epochs": 1, "learning_rate": 1e-9, "patience": None}
+    settings = {**TINY, "history_inputs": history_inputs, "pooling": "mean", "loop": loop}
+    model = TwoTower(Config(**settings)).fit(groups())
+    vectors = content_vectors(groups().features, model.scales)
+    described = np.arange(14) != 2
+    cosines = model.item_vectors() @ model.item_vectors().T
+    np.testing.assert_allclose(
+        cosines[described][:, described], (vectors @ vectors.T)[described][:, described], atol=0.2
+    )
+    asked = Queries.of([[0, 1, 3], [7, 9, 10]])
+    neighbours = ContentKnn(NeighboursConfig(modalities=("content",))).fit(groups()).score(asked)
+    assert np.corrcoef(model.score(asked)[:, described].ravel(), neighbours[:, described].ravel())[0, 1] > 0.98
+
+
+def test_half_is_hidden_where_there_are_twice_as_many_items_as_numbers() -> None:
+    def hidden(**settings: Any) -> float:
+        config = Config(**{**TINY, **settings})
+        seen = torch.arange(14) < 6
+        return Network(config, widths={"content": 3}, seen=seen, codes=(1, 1)).item_tower.input_dropout.p
+
+    assert hidden() == 0.5
+    assert hidden(input_dropout=0.0) == 0
+
+
+def test_a_model_that_was_stored_before_there_were_shortcuts_answers_as_it_did(tmp_path: Path) -> None:
+    model = fitted(shortcut=False)
+    model.save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    del told["config"]["shortcut"]
+    (tmp_path / "model.json").write_text(json.dumps(told))
+    asked = Queries.of(HISTORIES)
+    np.testing.assert_array_equal(TwoTower.load(tmp_path).score(asked), model.score(asked))
+
+
 def test_of_ids_alone_all_items_that_nobody_met_are_the_same() -> None:
     vectors = fitted(modalities=()).item_vectors()
     np.testing.assert_array_equal(vectors[COLD[0]], vectors[COLD[1]])
@@ -135,6 +174,7 @@ def test_the_order_of_a_history_matters(pooling: Any) -> None:
 
 def test_unknown_codes_of_gender_and_country_are_those_of_nobody() -> None:
     tower = UserTower(TowerConfig(dimension=8, heads=2), genders=2, countries=3).eval()
+    torch.nn.init.normal_(tower.mlp[-1].weight)
     history, lengths = torch.randn(3, 4, 8)[:1].expand(3, -1, -1), torch.tensor([2, 2, 2])
     given = tower(history, lengths, torch.tensor([[0, 0], [7, 9], [1, 2]]))
     assert torch.equal(given[0], given[1])

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -25,11 +26,13 @@ from training.loop import train as run
 from training.scaling import Scale, scales
 from training.sequences import known
 from training.tower_batches import Batch, ItemTable, PairSampler, newest
-from training.towers import ItemTower, ServedUserTower, TowerConfig, UserTower
+from training.towers import ItemTower, ServedUserTower, TowerConfig, UserTower, hidden_share
 from training.user_tower import export_user_tower
 
 AT_A_TIME = 512
 """Queries or items, when vectors are computed."""
+ENOUGH = 20_000
+"""Items, to find the main directions of all content."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ SPACE: dict[str, tuple[Any, ...]] = {
     "dimension": (32, 64, 128),
     "pooling": ("mean", "gru", "attention"),
     "dropout": (0.1, 0.3, 0.5),
-    "input_dropout": (0.0, 0.3),
+    "input_dropout": (None, 0.0),
     "temperature": (0.05, 0.07, 0.1, 0.2),
     "loop.learning_rate": (0.0003, 0.001, 0.003),
 }
@@ -69,6 +72,8 @@ class Network(nn.Module):
     def __init__(self, config: Config, *, widths: Mapping[str, int], seen: Tensor, codes: tuple[int, int]) -> None:
         """For modalities of these widths, items with training events, (V,), and so many genders and countries."""
         super().__init__()
+        if config.input_dropout is None:
+            config = replace(config, input_dropout=hidden_share(sum(widths.values()), int(seen.sum())))
         self.item_tower = ItemTower(config, modalities=widths, items=len(seen))
         self.user_tower = UserTower(config, genders=codes[0], countries=codes[1])
         self.history = None if config.history_inputs == "items" else nn.Embedding(len(seen), config.dimension)
@@ -76,6 +81,23 @@ class Network(nn.Module):
             # What no history had is never trained: zeros, not chance.
             self.history.weight.data.normal_(std=0.02).mul_(seen[:, None])
         self.loss = Contrastive(config, drawable=int(seen.sum()))
+
+    @torch.no_grad()
+    def begin(self, table: ItemTable) -> None:
+        """Items and histories stand where their content is, in its main directions: as content neighbours have them."""
+        shortcut = self.item_tower.shortcut
+        if shortcut is None:
+            return
+        met = torch.nonzero(table.seen)[:, 0]
+        some_Kd = table.take(met[torch.randperm(len(met))[:ENOUGH]]).content()
+        directions_dD = torch.svd_lowrank(some_Kd, q=min(len(shortcut.weight), *some_Kd.shape), niter=8)[2]
+        shortcut.weight.zero_()[: directions_dD.shape[1]] = directions_dD.T
+        if self.history is None:
+            return
+        for places in met.split(AT_A_TIME):
+            start_KD = F.normalize(shortcut(table.take(places).content()), dim=1)
+            described = start_KD.any(1)
+            self.history.weight[places[described]] = start_KD[described]
 
     def forward(self, batch: Batch) -> Tensor:
         """(): the loss of a batch."""
@@ -174,6 +196,7 @@ class TwoTower:
         codes = (int(genders), int(countries))
         self._network = Network(self.config, widths=widths, seen=torch.from_numpy(seen), codes=codes)
         table = ItemTable(train.features, self.scales, seen)
+        self._network.begin(table)
         self.history = run(_Task(self, train, table), self.config.loop, folder=self.folder, report=self.report)
         self.settle(table)
         return self
@@ -255,7 +278,8 @@ class TwoTower:
         if told["model"] != cls.name:
             raise ValueError(f"{folder}: holds model '{told['model']}', expected '{cls.name}'; load it as what it is")
         weights = load_file(folder / "weights.safetensors")
-        loaded = cls(Config(**told["config"]))
+        settings: dict[str, Any] = {"shortcut": False, **told["config"]}  # models that are older than it have none
+        loaded = cls(Config(**settings))
         loaded.scales = {
             name: Scale(**{key: weights[f"scale.{name}.{key}"].numpy() for key in ("mean", "deviation")})
             for name in told["widths"]
