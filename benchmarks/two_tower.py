@@ -88,6 +88,7 @@ def contenders(
         found["both, mixed"] = ("two_tower", {**base, "uniform_negatives": 512}, None)
     found["both"] = ("two_tower", base, None)
     found["both, no shortcut"] = ("two_tower", {**base, "shortcut": False}, None)
+    found["both, longer history"] = ("two_tower", {**base, "history_length": 50}, None)
     found["content"] = ("two_tower", content, None)
     for name in modalities:
         rest = tuple(other for other in modalities if other != name)
