@@ -71,7 +71,10 @@ class ItemInputs(NamedTuple):
 
 
 class ItemTower(nn.Module):
-    """Each modality to P numbers, or to what is learnt for its absence; side by side through an MLP; unit length."""
+    """Each modality to P numbers, or to what is learnt for its absence; side by side through an MLP; unit length.
+
+    With a shortcut all content is added to it through one matrix, which is the greater part before anything is learnt.
+    """
 
     def __init__(self, config: TowerConfig, *, modalities: Mapping[str, int], items: int) -> None:
         super().__init__()
