@@ -38,8 +38,8 @@ class TowerConfig:
     country_dimension: int = 32
 
 
-START = 0.02
-"""Size of what begins as next to nothing; not 0, where an item without content would have no direction at all."""
+START = 0.16
+"""Length of what is fused before anything is learnt, beside content of 1; not 0, for items that have no content."""
 
 
 def hidden_share(numbers: int, items: int) -> float:
@@ -102,7 +102,7 @@ class ItemTower(nn.Module):
         self.shortcut = None
         if config.shortcut and modalities:
             self.shortcut = nn.Linear(sum(modalities.values()), config.dimension, bias=False)
-            nn.init.constant_(last.weight, START)
+            nn.init.constant_(last.weight, START / config.dimension**0.5)
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """(K, D)."""
@@ -147,7 +147,7 @@ class UserTower(nn.Module):
             nn.Dropout(config.dropout),
             (last := nn.Linear(2 * width, width)),
         )
-        # A listener begins as what was heard.
+        # A listener begins as the pooled history.
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 

@@ -84,7 +84,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def begin(self, table: ItemTable) -> None:
-        """Items and histories stand where their content is, in its main directions: as content neighbours have them."""
+        """Put items and histories where their content is, in its main directions, as content neighbours do."""
         shortcut = self.item_tower.shortcut
         if shortcut is None:
             return
